@@ -1,0 +1,1 @@
+"""Durable commands for systems you do not control."""
