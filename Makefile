@@ -1,0 +1,46 @@
+PYTHON ?= python3
+PYTEST_WORKERS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test quick check format
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "  PYTEST_WORKERS=$(PYTEST_WORKERS) test processes; ARGS=... goes to pytest or to the demo"
+
+setup: $(READY)  ## Create .venv with everything that the commands below need
+
+# Through the environment, because `-c` does not reach the build backend: pip reads
+# the first name for it up to 25, the second after that.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Earmark needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## A simulated site and Earmark on it, in this terminal
+	$(BIN)/earmark demo $(ARGS)
+
+test: check  ## The gates and every test
+	$(PYTEST) $(ARGS)
+
+quick: check  ## The gates and the tests that are not slow: at most 3 minutes
+	$(PYTEST) -m "not slow" $(ARGS)
+
+check: $(READY)  ## The gates: format, lint, types, floors, cycles, sizes
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_cycles.py
+	$(BIN)/python tools/check_sizes.py
+
+format: $(READY)  ## Put the code into the house's format
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
