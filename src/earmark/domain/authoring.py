@@ -1,0 +1,168 @@
+"""The two handles that a command's methods get: `tx` for the database, `ctx` for the
+world."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from earmark.domain.inventory import (
+    Disk,
+    Listing,
+    ObservedVm,
+    Provider,
+    Template,
+    Vm,
+)
+from earmark.domain.secret import Secret
+from earmark.domain.task import Task
+
+C = TypeVar("C")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Returns(Generic[R]):
+    """Says what a command's result is, so that `results.of` can be typed."""
+
+
+class Results(Protocol):
+    """Typed results of finished predecessors, or of all children in `finish`."""
+
+    def of(self, key: str, kind: type[Returns[R]]) -> R:
+        """The result of the child with that key. Raises `BadInput` when there is no
+        such child, or it has not ended well."""
+        ...
+
+    def keys(self) -> Sequence[str]:
+        """The keys of every child that ended well, in the plan's order."""
+        ...
+
+
+class Tx(Protocol):
+    """One transaction: everything done through it happens together or not at all."""
+
+    @property
+    def now(self) -> datetime:
+        """The store's time, the same throughout the transaction."""
+        ...
+
+    def enqueue(
+        self,
+        command: Returns[Any],
+        *,
+        key: str | None = None,
+        priority: int | None = None,
+    ) -> Task:
+        """Queue another command in this transaction."""
+        ...
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Append a line to the running task's log."""
+        ...
+
+    def provider(self, ref: str) -> Provider:
+        """A provider by id or name; raises `UnknownName`."""
+        ...
+
+    def vm(self, ref: str) -> Vm:
+        """A VM by id or name; raises `UnknownName`."""
+        ...
+
+    def disks_of(self, vm: str) -> Sequence[Disk]:
+        """The disks of a VM, in their order."""
+        ...
+
+    def template_named(self, provider: str, name: str) -> Template | None:
+        """The provider's template of that name, if we know one."""
+        ...
+
+    def add_template(
+        self,
+        name: str,
+        *,
+        provider: str,
+        external_id: str,
+        images: Sequence[str],
+        vm: str | None = None,
+    ) -> Template:
+        """Write a template that exists at the provider into the inventory."""
+        ...
+
+    def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:
+        """Write what was seen of one VM by a fetch that began then. An older
+        observation never wins (rule 18): False when a newer one stands."""
+        ...
+
+    def apply_listing(self, provider: str, listing: Listing, began: datetime) -> str:
+        """Write a whole listing; returns the summary in words."""
+        ...
+
+    def provider_health(self, provider: str, health: str, message: str) -> None:
+        """Note how the provider answers (`ok`, `error`) and in which words."""
+        ...
+
+
+class Ctx(Protocol):
+    """The world, for one attempt of one task. Calls end by its deadline."""
+
+    @property
+    def task(self) -> Task:
+        """The task as it was claimed."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """The placeholder's id: the token that goes with the one changing request.
+
+        Raises `ValueError` in an Action, which promises no effect."""
+        ...
+
+    @property
+    def mark(self) -> str:
+        """Installation id and token: what to write into an object so that it can be
+        proved ours (rule 17)."""
+        ...
+
+    @property
+    def request(self) -> Any:
+        """What `prepare` returned, the same in every send."""
+        ...
+
+    @property
+    def results(self) -> Results:
+        """Results of the siblings that this child came `after`."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """True when the task was asked to stop, or its deadline passed."""
+        ...
+
+    def connect(self, capability: type[C]) -> C:
+        """The provider's typed client; its calls end by this attempt's deadline."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's time now; take it before a fetch that is to be observed."""
+        ...
+
+    def vm(self, ref: str) -> Vm:
+        """A VM of the inventory, read now."""
+        ...
+
+    def reveal(self, secret: Secret) -> str:
+        """Open a sealed secret."""
+        ...
+
+    def progress(self, percent: int, message: str = "") -> None:
+        """Show progress, 0–100; at most a write a second reaches the store."""
+        ...
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Append a line to the task's log."""
+        ...
+
+    def save(self, work: Callable[[Tx], T]) -> T:
+        """Run a short transaction that fails with `Stale` if this attempt is no
+        longer in charge."""
+        ...

@@ -1,0 +1,144 @@
+"""What the engine must know of a provider's kind, and how a connector is reached.
+
+A connector declares, per changing operation, what its provider promises about requests
+whose answer was lost. The engine derives from that what recovery may do; nothing here
+knows any command.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from earmark.domain.deadline import Deadline
+from earmark.domain.errors import RegistrationRefused
+
+C = TypeVar("C")
+
+
+class EffectClass(StrEnum):
+    """What a provider offers to find out about, or repeat, a request in doubt."""
+
+    TOKEN = "token"  # noqa: S105 - a class of operations, not a credential
+    IDENTITY = "identity"
+    TAG = "tag"
+    ABSOLUTE = "absolute"
+    TASKS = "tasks"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One changing operation of a provider's kind, as its documents promise it.
+
+    `token_life`: how long the provider recognises a token, counted from the first
+    send; None for ever. `visibility_lag`: how long something created may be missing
+    from the provider's lists. `max_in_flight`: how long a request that left may still
+    land after its sender is gone. `send_seconds`: the deadline of the call.
+    `poll_seconds`: how often to ask about a job. `hold_after`: how long doubt may last
+    before a person is asked. `source`: where the promise is written.
+    """
+
+    name: str
+    effect: EffectClass
+    source: str
+    token_life: timedelta | None = None
+    visibility_lag: timedelta = timedelta(0)
+    max_in_flight: timedelta = timedelta(minutes=5)
+    send_seconds: float = 30.0
+    poll_seconds: float = 2.0
+    hold_after: timedelta = timedelta(minutes=15)
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise RegistrationRefused(
+                f"Operation {self.name}: say where its class is promised (source=…)."
+            )
+        if self.token_life is not None and self.effect is not EffectClass.TOKEN:
+            raise RegistrationRefused(
+                f"Operation {self.name}: only class `token` has a token_life."
+            )
+
+    @property
+    def repeatable(self) -> bool:
+        """True when the provider itself makes a second identical request harmless."""
+        return self.effect in (EffectClass.TOKEN, EffectClass.IDENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """Where a provider is and how to get in; secrets are in the clear, in memory."""
+
+    settings: BaseModel
+    secrets: Mapping[str, str]
+
+
+class Session(Protocol):
+    """A provider's clients, ready for calls from any thread."""
+
+    def capability(self, capability: type[C], deadline: Deadline) -> C:
+        """Return the typed client whose calls end by `deadline`.
+
+        Raises `Unsupported` when this kind of provider cannot do it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of sockets; calls under way may fail."""
+        ...
+
+
+class Connector(Protocol):
+    """A kind of provider: how to reach it and what it promises."""
+
+    @property
+    def kind(self) -> str:
+        """The short name in `earmark providers add KIND`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """The name that people know."""
+        ...
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """The settings' model: forms, flags and validation come from it."""
+        ...
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Name → label of every secret that the settings need."""
+        ...
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """Every changing operation by name, with its class."""
+        ...
+
+    def open(self, config: ProviderConfig) -> Session:
+        """Return a session. No I/O: an endpoint that is down shows at the first call.
+
+        Raises `BadInput` for settings that can never work.
+        """
+        ...
+
+
+class Vault(Protocol):
+    """Seals secrets so that rows, logs and pages never hold them."""
+
+    def seal(self, clear: str, context: str) -> bytes:
+        """Encrypt, bound to `context` (the secret's id): moved rows do not open."""
+        ...
+
+    def open(self, sealed: bytes, context: str) -> str:
+        """Decrypt; raises `Unavailable` when the key is missing or another."""
+        ...
+
+
+def settings_of(connector: Connector, values: Mapping[str, Any]) -> BaseModel:
+    """Validate settings for a kind; raises pydantic's `ValidationError`."""
+    return connector.settings.model_validate(dict(values))

@@ -1,0 +1,57 @@
+"""What a provider's job, or a look for it, can say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The job goes on. `percent` is 0–100; None when the provider does not say.
+
+    `observed` is anything the command wants its `progressed` hook to be told.
+    """
+
+    percent: int | None = None
+    message: str = ""
+    observed: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[R]):
+    """The job reached its real end, and well. `message` is shown to people."""
+
+    result: R
+    message: str = ""
+    warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The provider says that the job ended badly and left nothing going on."""
+
+    message: str
+    code: str = "provider-failed"
+
+
+Progress = Running | Done[Any] | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One candidate that a `find` saw at the provider; the engine judges it.
+
+    `mark` is the token or mark that the provider shows inside the object, which is the
+    proof that it is ours; None when it shows none. `done` when the look already saw
+    the end.
+    """
+
+    id: str
+    mark: str | None = None
+    done: Done[Any] | Failed | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Candidates = Sequence[Found]

@@ -1,0 +1,99 @@
+"""A task: one run of a command, as the store keeps it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from earmark.domain.states import Outcome, PlaceholderState, Step, TaskState
+
+#: The one principal that exists until there is a login.
+LOCAL_OWNER = "local"
+
+DEFAULT_ZONE = "default"
+DEFAULT_ROLE = "operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A row of `earmark_tasks`. Field by field its meaning stands in the schema."""
+
+    id: str
+    root_id: str
+    parent_id: str | None
+    key: str
+    command: str
+    command_version: int
+    params: Mapping[str, Any]
+    title: str
+    object_kind: str | None
+    object_id: str | None
+    provider_id: str | None
+    owner: str
+    zone: str
+    role: str
+    priority: int
+    weight: int
+    state: TaskState
+    step: Step
+    outcome: Outcome | None
+    verdict: Outcome | None
+    progress: int
+    message: str
+    result: Any
+    error: Mapping[str, Any] | None
+    attempt: int
+    recoveries: int
+    pending: int
+    stop_requested: bool
+    worker_id: str | None
+    run_after: datetime
+    deadline_at: datetime | None
+    version: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+
+    @property
+    def done(self) -> bool:
+        """True once the task has ended, for good."""
+        return self.state is TaskState.DONE
+
+    @property
+    def is_root(self) -> bool:
+        """True for what somebody asked for; false for a child of a plan."""
+        return self.parent_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """A row of `earmark_placeholders`: one promised external effect.
+
+    Its id is the token that is sent to the provider; `external_id` is empty until the
+    effect is bound to something that the provider knows.
+    """
+
+    id: str
+    task_id: str
+    root_id: str
+    provider_id: str
+    operation: str
+    effect: str
+    state: PlaceholderState
+    external_id: str | None
+    nonce: str | None
+    version: int
+    request: Any
+    resend: bool
+    sender_id: str | None
+    first_sent_at: datetime | None
+    last_sent_at: datetime | None
+    sender_gone_at: datetime | None
+    doubt_since: datetime | None
+    next_check_at: datetime | None
+    checks: int
+    result: Any
+    replaces_id: str | None
+    created_at: datetime
+    updated_at: datetime
