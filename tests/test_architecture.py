@@ -182,8 +182,9 @@ def test_imports_may_go_down_the_floors(tmp_path: Path) -> None:
         "cli": "lab",
         "web": "commands",
         "worker": "engine",
-        "commands": "providers",
+        "commands": "engine",
         "engine": "store",
+        "providers": "store",
         "store": "domain",
     }
     code, printed = check_floors(tmp_path, way_down)
@@ -213,6 +214,11 @@ def test_no_import_goes_up_or_aside(
     code, printed = check_floors(tmp_path, {importer: imported})
     assert code == 1, printed
     assert f"earmark.{importer} -> earmark.{imported}" in printed.replace("\n", " ")
+
+
+def test_the_web_does_not_reach_a_provider_by_way_of_commands(tmp_path: Path) -> None:
+    code, printed = check_floors(tmp_path, {"web": "commands", "commands": "providers"})
+    assert code == 1, printed
 
 
 def test_the_lab_does_not_borrow_through_the_root_package(tmp_path: Path) -> None:
