@@ -1,0 +1,182 @@
+"""The parts of a page that change while somebody looks at it.
+
+A fragment is one element with a stable id. The page includes it when it is rendered;
+the stream sends it again, whole, whenever it differs, and the browser morphs the
+element of that id in place. A fragment whose element is not on the page is ignored
+there, so one message can serve every browser that listens to a topic.
+
+| topic | its fragments |
+|---|---|
+| every | `nav_tasks`, `notices` |
+| `vms` | `vm_row` |
+| `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
+| `tasks` | `task_row`, `tasks_new` |
+| `task:ID` | `task_panel`, `task_placeholders`, `task_tree`, `branch_row`, `task_log` |
+| `wait:ID` | `wait_panel` |
+| `providers` | `provider_row` |
+| `provider:ID` | `provider_panel`, `provider_tasks` |
+| `templates` | `templates_body` |
+| `workers` | `zones` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import escape
+
+from earmark.web.rendering import environment
+from earmark.web.views import (
+    LockView,
+    LogLine,
+    Notice,
+    PlaceholderView,
+    ProviderView,
+    TaskView,
+    TemplateView,
+    VmView,
+    ZoneView,
+)
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """One element of a page: its id and its HTML, rooted in the element itself."""
+
+    id: str
+    html: str
+
+    def patch(self) -> str:
+        """Wrap it in htmx's words for "morph the element of this id into this"."""
+        root = escape(self.id)
+        return f'<hx-partial id="{root}" hx-swap="outerMorph">{self.html}</hx-partial>'
+
+
+def message(fragments: Iterable[Fragment]) -> bytes:
+    """Make one unnamed event of a stream, which patches all these fragments at once."""
+    text = "\n".join(fragment.patch() for fragment in fragments)
+    return "".join(f"data: {line}\n" for line in text.splitlines()).encode() + b"\n"
+
+
+def signal(name: str, data: str = "") -> bytes:
+    r"""Make a named event, which `earmark.js` acts on and no page shows.
+
+    `earmark:beat` proves every fifteen seconds that the stream lives (a browser that
+    hears nothing for forty opens it again), `earmark:bye` announces a shutdown.
+    """
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+def _fragment(name: str, identity: str, **shown: object) -> Fragment:
+    template = environment().get_template(f"partials/{name}.html")
+    return Fragment(identity, template.render(**shown).strip())
+
+
+def nav_tasks(running: int) -> Fragment:
+    """Count the tasks under way, beside the link to them."""
+    return _fragment("nav_tasks", "nav-tasks", running=running)
+
+
+def notices(notices: Sequence[Notice]) -> Fragment:
+    """Show the messages that wait to be read."""
+    return _fragment("notices", "notices", notices=notices)
+
+
+def task_row(task: TaskView) -> Fragment:
+    """Show a task in a list."""
+    return _fragment("task_row", f"task-{task.id}", task=task)
+
+
+def tasks_new(count: int, href: str) -> Fragment:
+    """Tell of tasks that are newer than the page, without moving its rows."""
+    return _fragment("tasks_new", "tasks-new", count=count, href=href)
+
+
+def task_panel(task: TaskView) -> Fragment:
+    """Show where a task stands and what can be asked of it."""
+    return _fragment("task_panel", f"task-panel-{task.id}", task=task)
+
+
+def task_tree(task: TaskView) -> Fragment:
+    """Show the descendants of a task."""
+    return _fragment("task_tree", f"task-tree-{task.id}", task=task)
+
+
+def branch_row(task: TaskView) -> Fragment:
+    """Show one descendant in the tree."""
+    return _fragment("branch_row", f"branch-{task.id}", task=task)
+
+
+def task_log(task: TaskView, log: Sequence[LogLine]) -> Fragment:
+    """Show the last lines of a task's log."""
+    return _fragment("task_log", f"task-log-{task.id}", task=task, log=log)
+
+
+def task_placeholders(
+    task: TaskView, placeholders: Sequence[PlaceholderView]
+) -> Fragment:
+    """Show what a task may have caused at the provider, with the evidence."""
+    return _fragment(
+        "task_placeholders",
+        f"task-placeholders-{task.id}",
+        task=task,
+        placeholders=placeholders,
+    )
+
+
+def wait_panel(task: TaskView, self_href: str) -> Fragment:
+    """Show what a wait waits for; at the end it sends the browser on."""
+    return _fragment(
+        "wait_panel", f"wait-panel-{task.id}", task=task, self_href=self_href
+    )
+
+
+def vm_row(vm: VmView) -> Fragment:
+    """Show a VM in a list."""
+    return _fragment("vm_row", f"vm-{vm.id}", vm=vm)
+
+
+def vm_panel(vm: VmView) -> Fragment:
+    """Show a VM's facts and its power buttons."""
+    return _fragment("vm_panel", f"vm-panel-{vm.id}", vm=vm)
+
+
+def vm_locks(vm: VmView, locks: Sequence[LockView]) -> Fragment:
+    """Show who holds the VM."""
+    return _fragment("vm_locks", f"vm-locks-{vm.id}", vm=vm, locks=locks)
+
+
+def vm_tasks(vm: VmView, tasks: Sequence[TaskView]) -> Fragment:
+    """Show what was last done to a VM."""
+    return _fragment(
+        "object_tasks", f"vm-tasks-{vm.id}", root=f"vm-tasks-{vm.id}", tasks=tasks
+    )
+
+
+def provider_row(provider: ProviderView) -> Fragment:
+    """Show a provider in a list."""
+    return _fragment("provider_row", f"provider-{provider.id}", provider=provider)
+
+
+def provider_panel(provider: ProviderView) -> Fragment:
+    """Show a provider's facts."""
+    return _fragment(
+        "provider_panel", f"provider-panel-{provider.id}", provider=provider
+    )
+
+
+def provider_tasks(provider: ProviderView, tasks: Sequence[TaskView]) -> Fragment:
+    """Show what was last done to a provider."""
+    root = f"provider-tasks-{provider.id}"
+    return _fragment("object_tasks", root, root=root, tasks=tasks)
+
+
+def templates_body(templates: Sequence[TemplateView]) -> Fragment:
+    """Show every VM template."""
+    return _fragment("templates_body", "templates", templates=templates)
+
+
+def zones(zones: Sequence[ZoneView]) -> Fragment:
+    """Show every zone with its workers."""
+    return _fragment("zones", "zones", zones=zones)

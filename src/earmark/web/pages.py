@@ -1,0 +1,305 @@
+"""Each page as a value: which template it is, what it shows, what it listens to.
+
+A page opens one stream, `/events?topics=…`, for all its `topics`; a page without
+topics opens none. `Shell` is what surrounds every page.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from earmark.web.views import (
+    FormField,
+    LockView,
+    LogLine,
+    Notice,
+    PlaceholderView,
+    ProviderView,
+    Ref,
+    TaskView,
+    TemplateView,
+    VmView,
+    ZoneView,
+)
+
+TEMPLATE_NAME = FormField("name", "Template name")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What every page says around its own content."""
+
+    installation: str
+    now: datetime
+    user: str | None = None
+    running: int = 0
+    notices: tuple[Notice, ...] = ()
+    simulated: bool = False
+    loopback: bool = False
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Page(ABC):
+    """What all pages have."""
+
+    template: ClassVar[str]
+    section: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def heading(self) -> str:
+        """The title of the page and of the browser's tab."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What the page's stream is about."""
+        return ()
+
+
+@dataclass(frozen=True)
+class VmsPage(Page):
+    """All VMs."""
+
+    template = "vms.html"
+    section = "vms"
+    heading = "VMs"
+    topics = ("vms",)
+    vms: tuple[VmView, ...]
+    q: str = ""
+    has_providers: bool = True
+    older_href: str | None = None
+
+
+@dataclass(frozen=True)
+class VmPage(Page):
+    """One VM: its facts, its buttons and what was done to it."""
+
+    template = "vm.html"
+    section = "vms"
+    vm: VmView
+    tasks: tuple[TaskView, ...]
+    locks: tuple[LockView, ...]
+    idempotency_key: str
+    can_make_template: bool = True
+    template_name: FormField = TEMPLATE_NAME
+
+    @property
+    def heading(self) -> str:
+        """The VM's name."""
+        return self.vm.name
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The VM, with its tasks and locks."""
+        return (f"vm:{self.vm.id}",)
+
+
+@dataclass(frozen=True)
+class TemplateFormPage(Page):
+    """The form that makes a template of a VM, as a page of its own."""
+
+    template = "template_new.html"
+    section = "vms"
+    vm: VmView
+    idempotency_key: str
+    name: FormField = TEMPLATE_NAME
+
+    @property
+    def heading(self) -> str:
+        """What the form does."""
+        return f"Create a template from {self.vm.name}"
+
+
+@dataclass(frozen=True)
+class TaskFilters:
+    """What a list of tasks is narrowed to; empty means all."""
+
+    state: str = ""
+    outcome: str = ""
+    command: str = ""
+    q: str = ""
+
+    @property
+    def any(self) -> bool:
+        """Whether the list is narrowed at all."""
+        return bool(self.state or self.outcome or self.command or self.q)
+
+
+@dataclass(frozen=True)
+class TasksPage(Page):
+    """Root tasks, newest first, a hundred at a time."""
+
+    template = "tasks.html"
+    section = "tasks"
+    heading = "Tasks"
+    topics = ("tasks",)
+    tasks: tuple[TaskView, ...]
+    filters: TaskFilters
+    commands: tuple[str, ...]
+    older_href: str | None = None
+    newest_href: str | None = None
+    """The first page again, where this is not it."""
+
+    @property
+    def command_choices(self) -> list[tuple[str, str]]:
+        """The commands that the list can be narrowed to."""
+        return [(name, name) for name in self.commands]
+
+
+@dataclass(frozen=True)
+class TaskPage(Page):
+    """One task: where it stands, its tree, its log, and the evidence if in doubt."""
+
+    template = "task.html"
+    section = "tasks"
+    task: TaskView
+    parent: Ref | None
+    provider: Ref | None
+    log: tuple[LogLine, ...]
+    """The last lines only; the whole log is at `/tasks/{id}/log`."""
+    placeholders: tuple[PlaceholderView, ...]
+    idempotency_key: str
+
+    @property
+    def heading(self) -> str:
+        """The task's title."""
+        return self.task.title
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The task, with its tree, log and placeholders."""
+        return (f"task:{self.task.id}",)
+
+
+@dataclass(frozen=True)
+class WaitPage(Page):
+    """A wait for a task; its address is its whole state."""
+
+    template = "wait.html"
+    section = "tasks"
+    task: TaskView
+    self_href: str
+    """This page: asked again after the end, it answers with a redirect to `next`."""
+    background_href: str
+    offer_background: bool = False
+    """Whether ten seconds have passed already."""
+
+    @property
+    def heading(self) -> str:
+        """The task's title."""
+        return self.task.title
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The wait panel of the task."""
+        return (f"wait:{self.task.id}",)
+
+
+@dataclass(frozen=True)
+class ProvidersPage(Page):
+    """All providers."""
+
+    template = "providers.html"
+    section = "providers"
+    heading = "Providers"
+    topics = ("providers",)
+    providers: tuple[ProviderView, ...]
+    idempotency_key: str
+
+
+@dataclass(frozen=True)
+class ProviderPage(Page):
+    """One provider."""
+
+    template = "provider.html"
+    section = "providers"
+    provider: ProviderView
+    tasks: tuple[TaskView, ...]
+    idempotency_key: str
+
+    @property
+    def heading(self) -> str:
+        """The provider's name."""
+        return self.provider.name
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The provider, with its tasks."""
+        return (f"provider:{self.provider.id}",)
+
+
+@dataclass(frozen=True)
+class ProviderKind:
+    """A kind of provider that can be added."""
+
+    name: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ProviderFormPage(Page):
+    """The form that adds a provider: first its kind, then what that kind asks for."""
+
+    template = "provider_new.html"
+    section = "providers"
+    heading = "Add a provider"
+    kinds: tuple[ProviderKind, ...]
+    kind: ProviderKind | None
+    fields: tuple[FormField, ...]
+    idempotency_key: str
+    error: str | None = None
+    verified: str | None = None
+    """What the provider answered when the credentials were checked."""
+    verify_task: TaskView | None = None
+    """The check of the credentials, while it runs."""
+    self_href: str = ""
+    """This page: asked again after the check, it shows what came of it."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The check of the credentials."""
+        return (f"wait:{self.verify_task.id}",) if self.verify_task else ()
+
+
+@dataclass(frozen=True)
+class TemplatesPage(Page):
+    """All VM templates."""
+
+    template = "templates.html"
+    section = "templates"
+    heading = "Templates"
+    topics = ("templates",)
+    templates: tuple[TemplateView, ...]
+
+
+@dataclass(frozen=True)
+class WorkersPage(Page):
+    """Workers, by zone."""
+
+    template = "workers.html"
+    section = "workers"
+    heading = "Workers"
+    topics = ("workers",)
+    zones: tuple[ZoneView, ...]
+
+
+@dataclass(frozen=True)
+class ErrorPage(Page):
+    """What went wrong with a request, and what to do about it."""
+
+    template = "error.html"
+    status: int
+    title: str
+    text: str
+    advice: str
+    back: Ref | None = None
+
+    @property
+    def heading(self) -> str:
+        """What was wrong, in a few words."""
+        return self.title

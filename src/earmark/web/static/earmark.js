@@ -1,0 +1,178 @@
+// What the pages do beyond HTML. Every page works without it; this makes it pleasant.
+// It is loaded first and at once, so that a chosen theme is there before the first paint.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+
+  // --- Theme: the system's, or the one chosen here -------------------------------
+  const chosen = localStorage.getItem("theme");
+  if (chosen) root.dataset.theme = chosen;
+
+  function switchTheme() {
+    const dark = root.dataset.theme
+      ? root.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    localStorage.setItem("theme", root.dataset.theme);
+  }
+
+  // --- Times: relative, by the server's clock ------------------------------------
+  let ahead = 0; // by how many milliseconds the server's clock is ahead of ours
+
+  function told(milliseconds) {
+    const seconds = Math.max(0, Math.round(Math.abs(milliseconds) / 1000));
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+    return `${Math.floor(seconds / 86400)} d`;
+  }
+
+  function tellTimes() {
+    const now = Date.now() + ahead;
+    for (const time of document.querySelectorAll("time:not([data-plain])")) {
+      const age = now - Date.parse(time.dateTime);
+      let text = told(age);
+      if ("for" in time.dataset) text = `for ${text}`;
+      else if (age < -1000) text = `in ${text}`;
+      else if (!("elapsed" in time.dataset)) text = age < 5000 ? "just now" : `${text} ago`;
+      if (time.textContent !== text) time.textContent = text;
+    }
+  }
+
+  // --- Logs: stay at the end while the reader is there ----------------------------
+  const atEnd = new Set();
+
+  function noteLogs() {
+    for (const log of document.querySelectorAll("[data-follow]")) {
+      const gap = log.scrollHeight - log.scrollTop - log.clientHeight;
+      if (gap < 24) atEnd.add(log.id);
+      else atEnd.delete(log.id);
+    }
+  }
+
+  function followLogs() {
+    for (const log of document.querySelectorAll("[data-follow]")) {
+      if (atEnd.has(log.id)) log.scrollTop = log.scrollHeight;
+    }
+  }
+
+  // --- After every change of the page --------------------------------------------
+  function refine() {
+    tellTimes();
+    followLogs();
+    const spoken = document.getElementById("spoken");
+    const news = document.querySelector("[data-spoken]")?.dataset.spoken;
+    if (news && spoken.textContent !== news) spoken.textContent = news;
+    const go = document.querySelector("[data-go]");
+    if (go) location.replace(go.dataset.go);
+  }
+
+  // --- The live stream -------------------------------------------------------------
+  // hx-sse opens a stream again whenever it breaks, but it never gets over a failure of
+  // the very first request, nor notices a connection that is dead yet not closed; and
+  // its own attribute is overlooked when htmx starts before it. So it is started here.
+  const SILENCE = 40_000;
+  let live = null; // the element whose stream it is
+  let connection = null;
+  let opening = false;
+  let heardAt = 0;
+
+  function isLive(yes) {
+    root.dataset.live = yes ? "yes" : "no";
+  }
+
+  async function open() {
+    if (connection || opening || document.hidden) return;
+    opening = true;
+    await htmx.ajax("GET", live.dataset.stream, { source: live });
+    opening = false;
+    if (!connection) setTimeout(open, 1000 + Math.random() * 1000);
+  }
+
+  function hear(event) {
+    connection = event.detail.connection;
+    heardAt = Date.now();
+    isLive(true);
+  }
+
+  function stumble(event) {
+    isLive(false);
+    const status = event.detail.status ?? event.detail.ctx?.response?.status;
+    if (status === 401 || status === 403) location.reload();
+  }
+
+  function close() {
+    connection = null;
+    setTimeout(open, 1000);
+  }
+
+  function listenAgainIfSilent() {
+    if (!connection || document.hidden || Date.now() - heardAt < SILENCE) return;
+    heardAt = Date.now();
+    isLive(false);
+    connection.reader?.cancel();
+  }
+
+  function listen() {
+    live = document.getElementById("live");
+    if (!live) return;
+    const reactions = {
+      "htmx:sse:after:connection": hear,
+      "htmx:sse:after:message": hear,
+      "htmx:sse:error": stumble,
+      "htmx:sse:close": close,
+      "htmx:response:error": stumble,
+      "htmx:error": stumble,
+      "htmx:before:swap": noteLogs,
+      "htmx:after:swap": refine,
+    };
+    for (const name in reactions) live.addEventListener(name, reactions[name]);
+    addEventListener("online", () => connection?.delayCanceller?.());
+    document.addEventListener("visibilitychange", () => {
+      heardAt = Date.now();
+      open();
+    });
+    setInterval(listenAgainIfSilent, 1000);
+    open();
+  }
+
+  // --- Buttons -----------------------------------------------------------------------
+  function press(event) {
+    const button = event.target.closest("[data-theme-toggle], [data-dialog], [data-close]");
+    if (!button) return;
+    if ("themeToggle" in button.dataset) return switchTheme();
+    const dialog = button.dataset.dialog
+      ? document.getElementById(button.dataset.dialog)
+      : button.closest("dialog");
+    if (!dialog) return;
+    event.preventDefault();
+    if (dialog.open) dialog.close();
+    else dialog.showModal();
+  }
+
+  // A second press asks for nothing: the key in the form says it is the same wish.
+  // The button shows that the first one was taken.
+  function submitted(event) {
+    if (event.target.method !== "post" || !event.submitter) return;
+    event.submitter.setAttribute("aria-busy", "true");
+  }
+
+  document.addEventListener("click", press);
+  document.addEventListener("submit", submitted);
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload(); // back again: show what is true now
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    const now = document.querySelector("meta[name=earmark-now]");
+    if (now) ahead = Date.parse(now.content) - Date.now();
+    for (const toggle of document.querySelectorAll("[data-theme-toggle]")) {
+      toggle.hidden = false;
+    }
+    for (const log of document.querySelectorAll("[data-follow]")) {
+      log.scrollTop = log.scrollHeight;
+    }
+    refine();
+    listen();
+    setInterval(tellTimes, 1000);
+  });
+})();

@@ -1,0 +1,377 @@
+"""A made-up installation, so that every page can be rendered without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from earmark.web.pages import (
+    ErrorPage,
+    Page,
+    ProviderFormPage,
+    ProviderKind,
+    ProviderPage,
+    ProvidersPage,
+    Shell,
+    TaskFilters,
+    TaskPage,
+    TasksPage,
+    TemplateFormPage,
+    TemplatesPage,
+    VmPage,
+    VmsPage,
+    WaitPage,
+    WorkersPage,
+)
+from earmark.web.views import (
+    DiskView,
+    EvidenceView,
+    FormField,
+    LockView,
+    LogLine,
+    Notice,
+    PlaceholderView,
+    ProviderRef,
+    ProviderView,
+    Ref,
+    TaskError,
+    TaskView,
+    TemplateView,
+    VmView,
+    WaitingFor,
+    WorkerView,
+    ZoneView,
+)
+
+NOW = datetime.now(UTC)
+GIB = 1024**3
+LAB = ProviderRef("lab", "Lab east", "lab")
+
+
+def ago(**length: float) -> datetime:
+    return NOW - timedelta(**length)
+
+
+def identity(number: int) -> str:
+    return f"019a{number:04x}-5b7e-7c1d-9f20-{number * 7919:012x}"
+
+
+def task(number: int, title: str, state: str = "done", **changed: object) -> TaskView:
+    made = TaskView(
+        id=identity(number),
+        command="StopVm",
+        title=title,
+        state=state,
+        outcome="ok" if state == "done" else None,
+        progress=100 if state == "done" else 0,
+        message=None,
+        result=None,
+        error=None,
+        object=Ref("vm", "v1", "web-01", "/vms/v1"),
+        user="ada",
+        parent=None,
+        zone="east",
+        role="power",
+        attempt=1,
+        waiting_for=None,
+        created_at=ago(minutes=number),
+        started_at=None if state == "queued" else ago(minutes=number - 0.1),
+        finished_at=ago(minutes=number - 0.7) if state == "done" else None,
+        version=7,
+    )
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+QUEUED = task(
+    1,
+    "Power on batch-07",
+    "queued",
+    waiting_for=WaitingFor(
+        "worker", "no live worker with role power in zone west", ago(minutes=3)
+    ),
+    zone="west",
+)
+COPIES = tuple(
+    task(
+        30 + number,
+        f"Copy disk {alias} to fast-ssd",
+        state,
+        depth=1,
+        parent=identity(2),
+        command="CreateImageTemplate",
+        progress=progress,
+        message="Copied and sealed" if state == "done" else None,
+        started_at=ago(minutes=2) if state != "queued" else None,
+        finished_at=ago(minutes=1) if state == "done" else None,
+    )
+    for number, (alias, state, progress) in enumerate(
+        (("root", "done", 100), ("data", "waiting", 64), ("logs", "queued", 0))
+    )
+)
+COPYING = task(
+    2,
+    "Create template golden from VM db-02",
+    "waiting",
+    command="AddVmTemplate",
+    progress=54,
+    object=Ref("vm", "v2", "db-02", "/vms/v2"),
+    waiting_for=WaitingFor("children", "3 of 4 steps are under way", ago(minutes=1.5)),
+    children=(
+        *COPIES,
+        task(
+            40,
+            "Seal template golden",
+            "queued",
+            depth=1,
+            parent=identity(2),
+            waiting_for=WaitingFor(
+                "predecessors", "the copies end first", ago(minutes=2)
+            ),
+        ),
+    ),
+)
+FAILED = task(
+    9,
+    "Restart mail-01",
+    outcome="failed",
+    progress=40,
+    error=TaskError(
+        "provider.refused", "The provider refused: the guest agent does not answer."
+    ),
+)
+HELD = task(
+    5,
+    "Power off edge-gateway-with-a-rather-long-name-01",
+    "held",
+    waiting_for=WaitingFor("person", "a person must decide", ago(minutes=4)),
+)
+RUNNING = task(
+    3, "Power off web-01", "running", progress=30, message="The guest shuts down."
+)
+TASKS = (
+    QUEUED,
+    COPYING,
+    RUNNING,
+    HELD,
+    task(7, "Shut down web-02", "cancelling", progress=20),
+    task(8, "Create template old from VM db-01", "undoing", progress=70),
+    FAILED,
+    task(12, "Power on web-03", user="grace"),
+    task(15, "Refresh Lab east", outcome="warned", object=None, user="scheduler"),
+    task(70, "Power off web-04", outcome="cancelled"),
+    task(300, "Power on web-05", outcome="expired"),
+    task(3000, "Create template b from VM db-03", outcome="interrupted"),
+)
+
+VM = VmView(
+    id="v1",
+    name="web-01",
+    provider=LAB,
+    zone="east",
+    power_state="on",
+    observed_at=ago(seconds=12),
+    disks=(
+        DiskView("d1", "web-01_root", 20 * GIB, "fast-ssd"),
+        DiskView("d2", "web-01_data", 250 * GIB, "bulk"),
+    ),
+    busy_task=None,
+    zone_has_worker=True,
+)
+BUSY_VM = replace(VM, power_state="stopping", busy_task=RUNNING)
+VMS = (
+    replace(BUSY_VM),
+    replace(VM, id="v2", name="db-02", power_state="off", busy_task=COPYING),
+    replace(VM, id="v3", name="web-02"),
+    replace(
+        VM,
+        id="v4",
+        name="batch-07",
+        power_state="off",
+        zone="west",
+        zone_has_worker=False,
+    ),
+    replace(VM, id="v5", name="mail-01", power_state="suspended"),
+    replace(
+        VM,
+        id="v6",
+        name="edge-gateway-with-a-rather-long-name-01",
+        power_state="unknown",
+        observed_at=None,
+        disks=(),
+    ),
+    replace(VM, id="v7", name="web-03", power_state="starting"),
+)
+
+LOG = tuple(
+    LogLine(number, ago(seconds=300 - number), level, text)  # type: ignore[arg-type]
+    for number, (level, text) in enumerate(
+        [("info", "Claimed by worker east-1, attempt 1")]
+        + [("info", f"Copied {step * 4} %") for step in range(1, 26)]
+        + [
+            ("warning", "The provider answered 429; slowing down for 5 s"),
+            ("error", 'Lost the reply of "image.copy" <after 30 s>; now in doubt'),
+            ("info", "Probe 1 of the token: nothing found yet"),
+        ],
+        start=1,
+    )
+)
+PLACEHOLDER = PlaceholderView(
+    id=identity(77),
+    operation="vm.stop",
+    effect_class="absolute",
+    state="held",
+    external_id=None,
+    first_sent_at=ago(minutes=5),
+    next_check_at=NOW + timedelta(minutes=2),
+    evidence=(
+        EvidenceView(ago(minutes=5), "sent", "POST /vms/v6/stop, no reply within 30 s"),
+        EvidenceView(ago(minutes=4.5), "probe", "The VM is still on"),
+        EvidenceView(ago(minutes=4), "probe", "The provider answered 503 three times"),
+    ),
+)
+
+PROVIDERS = (
+    ProviderView(
+        "lab", "Lab east", "lab", "east", "ok", None, ago(seconds=40), 42, None
+    ),
+    ProviderView(
+        "ec2",
+        "EC2 Frankfurt",
+        "ec2",
+        "west",
+        "failing",
+        "The access key was refused (401)",
+        ago(hours=3),
+        17,
+        None,
+    ),
+    ProviderView(
+        "new",
+        "Lab south",
+        "lab",
+        "south",
+        "unknown",
+        None,
+        None,
+        0,
+        task(1, "Verify Lab south", "running"),
+    ),
+)
+
+ZONES = (
+    ZoneView(
+        "east",
+        (
+            WorkerView(
+                "w1", "hydra:4711", "live", ("power", "storage"), ago(seconds=2), 3
+            ),
+            WorkerView("w2", "hydra:4712", "draining", ("storage",), ago(seconds=4), 1),
+        ),
+        4,
+        ago(seconds=20),
+    ),
+    ZoneView(
+        "west",
+        (WorkerView("w3", "lerna:99", "silent", ("power",), ago(minutes=3), 0),),
+        7,
+        ago(minutes=3),
+    ),
+    ZoneView("south", (), 0, None),
+)
+
+TEMPLATES = (
+    TemplateView(
+        "t1",
+        "golden-2026",
+        LAB,
+        Ref("vm", "v2", "db-02", "/vms/v2"),
+        3,
+        270 * GIB,
+        ago(days=2),
+        Ref("task", "1", "Create template", "/tasks/1"),
+    ),
+    TemplateView("t2", "minimal", LAB, None, 1, 4 * GIB, ago(days=40), None),
+)
+
+FIELDS = (
+    FormField("name", "Name", value="Lab north"),
+    FormField(
+        "zone",
+        "Zone",
+        value="north",
+        help="Whose workers reach it.",
+        error="No zone is called north; known are east, south and west.",
+    ),
+    FormField("url", "Address", "url", value="http://127.0.0.1:9000"),
+    FormField("user", "User", required=False),
+    FormField("password", "Password", "password", kept=True),
+)
+KINDS = (
+    ProviderKind("lab", "Lab", "A small simulated site"),
+    ProviderKind("ec2", "Amazon EC2", "Instances in one region"),
+)
+
+SHELL = Shell(
+    installation="Earmark demo",
+    now=NOW,
+    user="ada",
+    running=3,
+    notices=(
+        Notice(
+            "bad",
+            "Restart mail-01 failed.",
+            Ref("task", FAILED.id, "See why", FAILED.href),
+            "The provider refused: the guest agent does not answer.",
+            id="n1",
+        ),
+    ),
+    simulated=True,
+    loopback=True,
+    version="0.1.0",
+)
+QUIET_SHELL = replace(SHELL, notices=(), running=0)
+
+PARENT = Ref("task", COPYING.id, COPYING.title, COPYING.href)
+
+PAGES: Mapping[str, Page] = {
+    "vms": VmsPage(vms=VMS),
+    "vms-none": VmsPage(vms=(), has_providers=False),
+    "vm": VmPage(VM, TASKS[6:9], (), "key-1"),
+    "vm-busy": VmPage(
+        BUSY_VM,
+        TASKS[2:3],
+        (
+            LockView(
+                "exclusive", "vm", Ref("task", "1", RUNNING.title, "/tasks/1"), NOW
+            ),
+        ),
+        "key-1",
+    ),
+    "template-new": TemplateFormPage(
+        VM,
+        "key-1",
+        FormField("name", "Template name", error="The name is taken.", value="golden"),
+    ),
+    "tasks": TasksPage(TASKS, TaskFilters(), ("AddVmTemplate", "StopVm"), "/tasks?a=b"),
+    "tasks-none": TasksPage((), TaskFilters(q="nothing"), ("StopVm",)),
+    "task": TaskPage(COPYING, None, Ref("p", "lab", "Lab", "/p"), LOG, (), "key-1"),
+    "task-held": TaskPage(HELD, PARENT, None, LOG[-4:], (PLACEHOLDER,), "key-1"),
+    "task-failed": TaskPage(FAILED, None, None, (), (), "key-1"),
+    "wait": WaitPage(RUNNING, "/tasks/1/wait?next=vm", "/vms/v1"),
+    "wait-no-worker": WaitPage(QUEUED, "/tasks/1/wait?next=vm", "/vms/v4", True),
+    "providers": ProvidersPage(PROVIDERS, "key-1"),
+    "provider": ProviderPage(PROVIDERS[1], TASKS[8:9], "key-1"),
+    "provider-new": ProviderFormPage(
+        KINDS, KINDS[0], FIELDS, "key-1", error="The provider could not be verified."
+    ),
+    "templates": TemplatesPage(TEMPLATES),
+    "templates-none": TemplatesPage(()),
+    "workers": WorkersPage(ZONES),
+    "error": ErrorPage(
+        404,
+        "No such task",
+        "There is no task 019a…, or it is not yours to see.",
+        "Tasks are kept for 30 days after their end; older ones are pruned.",
+    ),
+}
