@@ -1,7 +1,7 @@
 """The two handles that a command's methods get: `tx` for the database, `ctx` for the
 world."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -129,6 +129,11 @@ class Ctx(Protocol):
         ...
 
     @property
+    def sent_at(self) -> datetime | None:
+        """When the request could first have left; None while it has not."""
+        ...
+
+    @property
     def results(self) -> Results:
         """Results of the siblings that this child came `after`."""
         ...
@@ -140,6 +145,16 @@ class Ctx(Protocol):
 
     def connect(self, capability: type[C]) -> C:
         """The provider's typed client; its calls end by this attempt's deadline."""
+        ...
+
+    def connect_with(
+        self,
+        kind: str,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, Secret],
+        capability: type[C],
+    ) -> C:
+        """A client for an endpoint that is no provider of ours (yet)."""
         ...
 
     def now(self) -> datetime:

@@ -1,4 +1,8 @@
-"""What providers can do for us: one protocol per capability, typed for authors.
+"""What providers can do for us: one class per capability, typed for authors.
+
+A connector subclasses what its kind of provider can do; what it leaves out is refused
+as `Unsupported`. (Plain classes, not protocols, so that `ctx.connect(Images)` passes a
+strict type check in authors' code.)
 
 Calls that change something take the `token` and return the provider's handle of the
 job. They raise `NotSent` or `Refused`; any other exception leaves the effect in doubt.
@@ -7,12 +11,16 @@ Calls that read may raise anything; nothing is concluded from it.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
 
 from pydantic import BaseModel
 
+from earmark.domain.errors import Unsupported
 from earmark.domain.inventory import Listing, ObservedVm, PowerState
 from earmark.domain.outcome import Found, Progress
+
+
+def _unsupported(client: object, call: str) -> Unsupported:
+    return Unsupported(f"This kind of provider has no {type(client).__name__}.{call}.")
 
 
 class VerifyCode(StrEnum):
@@ -38,76 +46,76 @@ class Verification(BaseModel, frozen=True):
         return self.code is VerifyCode.OK
 
 
-class Credentials(Protocol):
+class Credentials:
     """Tries the settings and secrets."""
 
     def verify(self) -> Verification:
         """Ask the endpoint who we are. Never raises for what it is meant to find."""
-        ...
+        raise _unsupported(self, "verify")
 
 
-class InventorySource(Protocol):
+class InventorySource:
     """Lists what there is."""
 
     def list_all(self) -> Listing:
         """Everything that the provider shows us."""
-        ...
+        raise _unsupported(self, "list_all")
 
 
-class Power(Protocol):
+class Power:
     """Turns VMs on and off. Class `absolute`: the target state is what counts."""
 
     def power_on(self, vm: str, token: str) -> str:
         """Start; returns the job's handle."""
-        ...
+        raise _unsupported(self, "power_on")
 
     def power_off(self, vm: str, token: str) -> str:
         """Pull the plug; returns the job's handle."""
-        ...
+        raise _unsupported(self, "power_off")
 
     def shutdown(self, vm: str, token: str) -> str:
         """Ask the guest to shut down; that it was asked proves nothing."""
-        ...
+        raise _unsupported(self, "shutdown")
 
     def vms(self, ids: Sequence[str]) -> Mapping[str, ObservedVm]:
         """The VMs as they are now; those that do not exist are missing."""
-        ...
+        raise _unsupported(self, "vms")
 
 
-class Images(Protocol):
+class Images:
     """Copies disk images."""
 
     def copy(self, image: str, domain: str, alias: str, token: str) -> str:
         """Start a copy; returns the job's handle."""
-        ...
+        raise _unsupported(self, "copy")
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the jobs stand (a done one's result is the new image's id)."""
-        ...
+        raise _unsupported(self, "jobs")
 
     def find(self, token: str) -> Sequence[Found]:
         """Every job or image that carries the token."""
-        ...
+        raise _unsupported(self, "find")
 
     def cancel(self, job: str) -> None:
         """Ask for the job to stop; ended jobs are left alone."""
-        ...
+        raise _unsupported(self, "cancel")
 
 
-class Templates(Protocol):
+class Templates:
     """Makes VM templates out of images."""
 
     def create(self, name: str, vm: str, images: Sequence[str], token: str) -> str:
         """Start making the template; returns the job's handle."""
-        ...
+        raise _unsupported(self, "create")
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the jobs stand (a done one's result is the template's id)."""
-        ...
+        raise _unsupported(self, "jobs")
 
     def find(self, token: str) -> Sequence[Found]:
         """Every job or template that carries the token."""
-        ...
+        raise _unsupported(self, "find")
 
 
 def state_reached(vm: ObservedVm | None, target: PowerState) -> bool:

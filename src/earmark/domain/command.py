@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from earmark.domain.authoring import Ctx, Results, Returns, Tx
 from earmark.domain.errors import Unsupported
 from earmark.domain.lock import Lock
-from earmark.domain.outcome import Done, Failed, Found, Running
+from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.domain.task import DEFAULT_ROLE, Task
 
 R = TypeVar("R")
@@ -69,7 +69,7 @@ class Command(BaseModel, Returns[R]):
         """Raise `Rejected` when this cannot be done. Runs at enqueue, and again under
         the locks."""
 
-    def zone(self, tx: Tx) -> str | None:
+    def runs_in(self, tx: Tx) -> str | None:
         """The zone to run in, for a command that names no provider; None: default."""
         return None
 
@@ -88,8 +88,9 @@ class Action(Command[R]):
     """Reads, or one call that may run twice (verify credentials, refresh)."""
 
     @abstractmethod
-    def run(self, ctx: Ctx) -> R:
-        """Do it. Whatever it raises fails the task with that error's text."""
+    def run(self, ctx: Ctx) -> R | Done[R]:
+        """Do it. Whatever it raises fails the task with that error's text; a `Done`
+        carries a message for people, or a warning."""
 
     def finish(self, tx: Tx, result: R) -> None:
         """Write our own rows, in the settling transaction."""
@@ -128,9 +129,9 @@ class ExternalJob(Command[R]):
 
     @classmethod
     def poll_many(
-        cls, ctx: Ctx, jobs: Mapping[str, str]
+        cls, ctx: Ctx, jobs: Mapping[str, Job]
     ) -> Mapping[str, Running | Done[R] | Failed]:
-        """Token → handle of many jobs at one provider; answer by token.
+        """Many jobs of this command at one provider, by token; answer by token.
 
         A token that is missing in the answer counts as unknown at the provider.
         Overriding is optional: by default the engine polls one by one.

@@ -19,6 +19,8 @@ EarmarkError                 one line for a person; `hint` says what to do
     └── Unsupported          this kind of provider has no such capability
 """
 
+from typing import Any
+
 
 class EarmarkError(Exception):
     """The root. `str(error)` is one clear line; `hint` tells what to do about it."""
@@ -91,9 +93,13 @@ class SchemaMismatch(Unavailable):
 
 
 class CommitUnknown(EarmarkError):
-    """The commit was sent, its answer was lost: it may or may not have happened."""
+    """The commit was sent, its answer was lost: it may or may not have happened.
+
+    `result` is what the transaction would have returned.
+    """
 
     code = "commit-unknown"
+    result: Any = None
 
 
 class Stale(EarmarkError):

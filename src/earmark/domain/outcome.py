@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
@@ -34,6 +35,15 @@ class Failed:
 
     message: str
     code: str = "provider-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that is polled with others: the provider's handle of it, and when the
+    request for it could first have left."""
+
+    id: str
+    sent_at: datetime
 
 
 Progress = Running | Done[Any] | Failed

@@ -1,0 +1,45 @@
+"""The named instants between the steps of the path, where a process can die.
+
+Nothing happens at a boundary unless a test asks for it, by the environment:
+`EARMARK_CRASH_AT=name` kills this process there with SIGKILL, `EARMARK_STOP_AT=name`
+stops it with SIGSTOP; `name:3` means the third time that it comes there.
+"""
+
+import os
+import signal
+import threading
+
+#: Every boundary, in the order in which a command meets them.
+BOUNDARIES = (
+    "claim.committed",
+    "plan.committed",
+    "prepare.done",
+    "send.committed",
+    "send.answered",
+    "bind.committed",
+    "poll.answered",
+    "probe.answered",
+    "settle.committed",
+    "act.answered",
+    "finish.started",
+)
+
+_SIGNALS = {"EARMARK_CRASH_AT": signal.SIGKILL, "EARMARK_STOP_AT": signal.SIGSTOP}
+_counts: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def boundary(name: str) -> None:
+    """Mark an instant between two steps."""
+    assert name in BOUNDARIES, name
+    for variable, deed in _SIGNALS.items():
+        wanted = os.environ.get(variable)
+        if not wanted:
+            continue
+        at, _, turn = wanted.partition(":")
+        if at != name:
+            continue
+        with _lock:
+            _counts[name] = count = _counts.get(name, 0) + 1
+        if count == int(turn or 1):
+            os.kill(os.getpid(), deed)

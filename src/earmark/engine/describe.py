@@ -1,0 +1,152 @@
+"""From a command to the row of its task: references resolved, secrets sealed, the
+title filled in, the provider, zone and object found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from earmark.domain.command import Command
+from earmark.domain.errors import BadInput
+from earmark.domain.ids import new_id
+from earmark.domain.refs import ObjectRef
+from earmark.domain.secret import Secret
+from earmark.domain.task import DEFAULT_ZONE, Task
+from earmark.engine.runtime import Engine
+from earmark.engine.tx import EngineTx
+from earmark.store import inventory, secrets
+
+NORMAL_PRIORITY = 100
+
+
+def build(command: type[Command[Any]], values: Mapping[str, Any]) -> Command[Any]:
+    """Make a command of loose values; raises `BadInput` that names each bad field."""
+    try:
+        return command.model_validate(dict(values))
+    except ValidationError as error:
+        fields = {
+            ".".join(str(part) for part in problem["loc"]) or "parameters": _said(
+                problem
+            )
+            for problem in error.errors()
+        }
+        lines = "; ".join(f"{name}: {text}" for name, text in fields.items())
+        raise BadInput(f"{command.__name__}: {lines}", fields=fields) from None
+
+
+def _said(problem: Any) -> str:
+    words = {
+        "missing": "is missing",
+        "extra_forbidden": "is not a parameter of this command",
+    }
+    return words.get(problem["type"], str(problem["msg"]))
+
+
+def load(engine: Engine, task: Task) -> Command[Any]:
+    """The command of a task; raises `BadInput` for parameters it cannot read."""
+    kind = engine.commands.get(task.command, task.command_version)
+    if kind is None:
+        raise BadInput(
+            f"This process does not know {task.command} "
+            f"in version {task.command_version}.",
+        )
+    return build(kind, task.params)
+
+
+def references(command: Command[Any]) -> dict[str, str]:
+    """Field → kind of object, for every reference field that is set."""
+    found = {}
+    for name, field in type(command).model_fields.items():
+        kinds = [m.kind for m in field.metadata if isinstance(m, ObjectRef)]
+        if kinds and getattr(command, name) is not None:
+            found[name] = kinds[0]
+    return found
+
+
+def resolve(tx: EngineTx, command: Command[Any]) -> Command[Any]:
+    """The same command with ids in place of names; raises `UnknownName`."""
+    ids = {
+        name: inventory.resolve(tx.store, kind, getattr(command, name))
+        for name, kind in references(command).items()
+    }
+    return command.model_copy(update=ids)
+
+
+def seal(tx: EngineTx, command: Command[Any], task_id: str) -> Command[Any]:
+    """The same command with every clear secret sealed into its own row."""
+
+    def sealed(value: Any) -> Any:
+        if isinstance(value, Secret) and value.sealed_id is None:
+            secret_id = new_id()
+            box = tx.engine.vault.seal(value.clear, secret_id)
+            secrets.insert(tx.store, secret_id, box, task_id)
+            return Secret(sealed_id=secret_id)
+        if isinstance(value, Mapping):
+            return {key: sealed(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(sealed(item) for item in value)
+        return value
+
+    fields = {
+        name: sealed(getattr(command, name)) for name in type(command).model_fields
+    }
+    return command.model_copy(update=fields)
+
+
+def row(
+    tx: EngineTx,
+    command: Command[Any],
+    *,
+    task_id: str,
+    owner: str,
+    priority: int,
+    key: str = "",
+    weight: int = 1,
+    root_id: str | None = None,
+    parent_id: str | None = None,
+) -> dict[str, Any]:
+    """The columns of a new task that come from its (resolved, sealed) command."""
+    refs = references(command)
+    provider_id = _provider(tx, command, refs)
+    names = {
+        name: inventory.name_of(tx.store, kind, getattr(command, name))
+        for name, kind in refs.items()
+    }
+    shown = {name: getattr(command, name) for name in type(command).model_fields}
+    subject = next((n for n, kind in refs.items() if kind != "provider"), None)
+    subject = subject or next(iter(refs), None)
+    zone = command.runs_in(tx)
+    if provider_id is not None:
+        zone = inventory.provider(tx.store, provider_id).zone
+    return {
+        "id": task_id,
+        "root_id": root_id or task_id,
+        "parent_id": parent_id,
+        "key": key,
+        "command": type(command).__name__,
+        "command_version": command.version,
+        "params": command.model_dump(mode="json"),
+        "title": command.title.format(**(shown | names)),
+        "object_kind": refs[subject] if subject else None,
+        "object_id": getattr(command, subject) if subject else None,
+        "provider_id": provider_id,
+        "owner": owner,
+        "zone": inventory.check_zone(tx.store, zone or DEFAULT_ZONE),
+        "role": command.role,
+        "priority": priority,
+        "weight": weight,
+        "pending": 0,
+    }
+
+
+def _provider(tx: EngineTx, command: Command[Any], refs: dict[str, str]) -> str | None:
+    """The provider that the command names, or that its VM or template lives at."""
+    for name, kind in refs.items():
+        if kind == "provider":
+            return str(getattr(command, name))
+    for name, kind in refs.items():
+        if kind == "vm":
+            return inventory.vm(tx.store, getattr(command, name)).provider_id
+        if kind == "template":
+            return inventory.template(tx.store, getattr(command, name)).provider_id
+    return None

@@ -1,0 +1,124 @@
+"""Enqueue: somebody asks for a command, and it is written down.
+
+One transaction: references resolved, `check` asked, secrets sealed, the task `queued`,
+the idempotency key taken, the audit row. Nothing is sent here; whoever asked can go.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from earmark.domain.command import Command, ExternalJob
+from earmark.domain.errors import KeyReused
+from earmark.domain.ids import new_id
+from earmark.domain.secret import Secret
+from earmark.domain.states import TaskState
+from earmark.domain.task import LOCAL_OWNER, Task
+from earmark.engine import describe
+from earmark.engine.runtime import Engine
+from earmark.engine.tx import EngineTx
+from earmark.store import dialect, journal, tasks
+from earmark.store.database import Transaction
+from earmark.store.schema import idempotency
+
+T = TypeVar("T")
+KEY_LIFE = timedelta(hours=24)
+
+
+def open_tx(engine: Engine, tx: Transaction, task: Task | None = None) -> EngineTx:
+    """The `tx` to hand to a command's methods."""
+    return EngineTx(engine, tx, task, enqueue)
+
+
+def transact(engine: Engine, work: Callable[[EngineTx], T]) -> T:
+    """Run `work` in one transaction with everything that authors may do in it."""
+    return engine.write(lambda tx: work(open_tx(engine, tx)))
+
+
+def enqueue(
+    tx: EngineTx,
+    command: Command[Any],
+    *,
+    owner: str = LOCAL_OWNER,
+    key: str | None = None,
+    priority: int | None = None,
+) -> Task:
+    """Queue a command and return its task.
+
+    `key`: the same owner's same key returns the first request's task (rule 20); with
+    another request it raises `KeyReused`. Raises `BadInput` for references to nothing
+    and whatever the command's `check` raises; then nothing was written.
+    """
+    command = describe.resolve(tx, command)
+    task_id = new_id()
+    if key is not None:
+        earlier = _earlier(tx, command, owner, key)
+        if earlier is not None:
+            return earlier
+    command.check(tx)
+    command = describe.seal(tx, command, task_id)
+    row = describe.row(
+        tx,
+        command,
+        task_id=task_id,
+        owner=owner,
+        priority=describe.NORMAL_PRIORITY if priority is None else priority,
+    )
+    if isinstance(command, ExternalJob) and row["provider_id"] is not None:
+        # Said now rather than by a failed task: this kind of provider cannot do it.
+        provider = tx.provider(row["provider_id"])
+        tx.engine.operation(provider, command.operation)
+    tasks.insert(tx.store, [row | {"state": TaskState.QUEUED}])
+    if key is not None:
+        _remember(tx, command, owner, key, task_id)
+    journal.log(tx.store, task_id, f"Queued in zone {row['zone']} by {owner}.")
+    journal.note(tx.store, owner, "enqueue", task_id, command=row["command"])
+    return tasks.get(tx.store, task_id)
+
+
+def fingerprint(command: Command[Any]) -> str:
+    """What makes two requests the same. Secrets are left out: a hash of a weak secret
+    would tell it."""
+
+    def plain(value: Any) -> Any:
+        return "secret" if isinstance(value, Secret) else str(value)
+
+    fields = {name: getattr(command, name) for name in type(command).model_fields}
+    body = [type(command).__name__, command.version, fields]
+    text = json.dumps(body, sort_keys=True, default=plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _earlier(tx: EngineTx, command: Command[Any], owner: str, key: str) -> Task | None:
+    dialect.lock_names(tx.store.connection, [f"idempotency:{owner}:{key}"])
+    seen = tx.store.execute(
+        sa.select(idempotency).where(
+            idempotency.c.owner == owner, idempotency.c.key == key
+        )
+    ).one_or_none()
+    if seen is None:
+        return None
+    if seen.body_hash != fingerprint(command):
+        raise KeyReused(
+            "This idempotency key was used before, for a different request.",
+            hint="Use a new key for a new request.",
+        )
+    return tasks.get(tx.store, seen.task_id)
+
+
+def _remember(
+    tx: EngineTx, command: Command[Any], owner: str, key: str, task_id: str
+) -> None:
+    tx.store.execute(
+        sa.insert(idempotency).values(
+            owner=owner,
+            key=key,
+            body_hash=fingerprint(command),
+            task_id=task_id,
+            created_at=tx.now,
+        )
+    )

@@ -1,0 +1,43 @@
+"""Perform: the path of one claimed task, as named steps."""
+
+from earmark.domain.command import Action, Composite, ExternalJob
+from earmark.domain.errors import CommitUnknown, Stale, Unavailable
+from earmark.domain.states import Step
+from earmark.domain.task import Task
+from earmark.engine import describe
+from earmark.engine.act import act
+from earmark.engine.plan import plan
+from earmark.engine.runtime import Engine
+from earmark.engine.send import send
+from earmark.engine.settle import settle_composite, settle_failed
+
+
+def perform(engine: Engine, task: Task) -> None:
+    """Do the next step of a claimed task; afterwards no worker holds it.
+
+    Returns quietly when somebody else took over. Raises `Unavailable` when the store
+    is out of reach: then the task's deadline brings it back.
+    """
+    try:
+        _perform(engine, task)
+    except Stale:
+        return
+
+
+def _perform(engine: Engine, task: Task) -> None:
+    try:
+        command = describe.load(engine, task)
+        if task.step is Step.FINISH:
+            assert isinstance(command, Composite)
+            settle_composite(engine, task, command)
+            return
+        task = plan(engine, task, command)
+    except (Stale, Unavailable, CommitUnknown):
+        raise
+    except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        settle_failed(engine, task, error)
+        return
+    if isinstance(command, ExternalJob):
+        send(engine, task, command)
+    elif isinstance(command, Action):
+        act(engine, task, command)

@@ -1,0 +1,43 @@
+"""Results of finished tasks, as the types that their commands declared."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter
+
+from earmark.domain.authoring import Returns
+from earmark.domain.command import Action, Composite, ExternalJob
+from earmark.domain.errors import BadInput
+from earmark.domain.task import Task
+
+R = TypeVar("R")
+
+
+def result_type(command: type[Returns[R]]) -> Any:
+    """The `R` of `ExternalJob[R]` and its kin; `Any` when it was left open."""
+    for base in command.__mro__:
+        generic = getattr(base, "__pydantic_generic_metadata__", None)
+        if generic and generic["origin"] in (Action, ExternalJob, Composite):
+            return generic["args"][0]
+    return Any
+
+
+class TaskResults:
+    """Results by key, of tasks that ended well. See `domain.authoring.Results`."""
+
+    def __init__(self, finished: Sequence[Task]) -> None:
+        good = (task for task in finished if task.outcome and task.outcome.good)
+        self._by_key: Mapping[str, Task] = {task.key: task for task in good}
+
+    def keys(self) -> Sequence[str]:
+        """The keys of all that ended well, in the plan's order."""
+        return tuple(self._by_key)
+
+    def of(self, key: str, kind: type[Returns[R]]) -> R:
+        """The result of the child with that key, as its command's type."""
+        task = self._by_key.get(key)
+        if task is None:
+            raise BadInput(f"No child {key!r} has ended well.")
+        if task.command != kind.__name__:
+            raise BadInput(f"Child {key!r} is a {task.command}, not a {kind.__name__}.")
+        return cast(R, TypeAdapter(result_type(kind)).validate_python(task.result))

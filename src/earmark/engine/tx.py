@@ -1,0 +1,134 @@
+"""The `tx` that a command's methods get. `enqueue.open_tx` makes it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, cast
+
+from earmark.domain.authoring import Returns
+from earmark.domain.command import Command
+from earmark.domain.inventory import (
+    Disk,
+    Listing,
+    ObservedVm,
+    Provider,
+    Template,
+    Vm,
+)
+from earmark.domain.task import LOCAL_OWNER, Task
+from earmark.engine.runtime import Engine
+from earmark.inventory import observe as observing
+from earmark.store import inventory, journal
+from earmark.store.database import Transaction
+
+
+class Enqueue(Protocol):
+    """The verb `enqueue`, which needs an `EngineTx` itself."""
+
+    def __call__(
+        self,
+        tx: "EngineTx",
+        command: Command[Any],
+        *,
+        owner: str,
+        key: str | None,
+        priority: int | None,
+    ) -> Task:
+        """Queue a command."""
+        ...
+
+
+class EngineTx:
+    """One transaction, with what authors may do in it. See `domain.authoring.Tx`."""
+
+    def __init__(
+        self, engine: Engine, tx: Transaction, task: Task | None, enqueue: Enqueue
+    ) -> None:
+        self.engine = engine
+        self.store = tx
+        self.task = task
+        self._enqueue = enqueue
+
+    @property
+    def now(self) -> datetime:
+        """The store's time."""
+        return self.store.now
+
+    def enqueue(
+        self,
+        command: Returns[Any],
+        *,
+        key: str | None = None,
+        priority: int | None = None,
+    ) -> Task:
+        """Queue another command, for the same owner."""
+        owner = self.task.owner if self.task else LOCAL_OWNER
+        return self._enqueue(
+            self, cast(Command[Any], command), owner=owner, key=key, priority=priority
+        )
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Append to the running task's log."""
+        if self.task is not None:
+            journal.log(self.store, self.task.id, text, level)
+
+    def provider(self, ref: str) -> Provider:
+        """A provider by id or name."""
+        return inventory.provider(self.store, ref)
+
+    def vm(self, ref: str) -> Vm:
+        """A VM by id or name."""
+        return inventory.vm(self.store, ref)
+
+    def disks_of(self, vm: str) -> Sequence[Disk]:
+        """A VM's disks."""
+        return self.vm(vm).disks
+
+    def template_named(self, provider: str, name: str) -> Template | None:
+        """The provider's template of that name, if we know one."""
+        owner = self.provider(provider)
+        known = inventory.list_templates(self.store, owner.id)
+        return next((t for t in known if t.name == name), None)
+
+    def add_template(
+        self,
+        name: str,
+        *,
+        provider: str,
+        external_id: str,
+        images: Sequence[str],
+        vm: str | None = None,
+    ) -> Template:
+        """Write a template that exists at the provider."""
+        provider_id = self.provider(provider).id
+        row = inventory.templates_of(self.store, provider_id).get(external_id)
+        values = {
+            "provider_id": provider_id,
+            "external_id": external_id,
+            "name": name,
+            "images": list(images),
+            "vm_id": vm,
+            "observed_at": self.now,
+        }
+        template_id = inventory.put_template(
+            self.store, row.id if row else None, values
+        )
+        return inventory.template(self.store, template_id)
+
+    def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:
+        """Write what was seen of one VM."""
+        return observing.observe_vm(self.store, provider, vm, began)
+
+    def apply_listing(self, provider: str, listing: Listing, began: datetime) -> str:
+        """Write a whole listing; returns the summary."""
+        owner = self.provider(provider)
+        operations = self.engine.connector(owner.kind).operations.values()
+        lag = max((o.visibility_lag for o in operations), default=timedelta(0))
+        changes = observing.apply_listing(self.store, owner.id, listing, began, lag)
+        inventory.change_provider(self.store, owner.id, refreshed_at=self.now)
+        return str(changes)
+
+    def provider_health(self, provider: str, health: str, message: str) -> None:
+        """Note how the provider answers."""
+        inventory.change_provider(
+            self.store, provider, health=health, health_message=message
+        )

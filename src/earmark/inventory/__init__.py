@@ -1,0 +1,1 @@
+"""What may overwrite what in the inventory: fetch → diff → apply, by rule 18."""

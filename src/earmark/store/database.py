@@ -1,0 +1,155 @@
+"""Transactions: the only way to the store."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+
+from earmark.domain.errors import CommitUnknown, Unavailable
+from earmark.store import dialect
+from earmark.store.wakeups import Topic, Wakeups
+
+T = TypeVar("T")
+_ATTEMPTS = 8
+
+
+class Transaction:
+    """One transaction. What it wakes is told to waiters after its commit."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.topics: set[Topic] = set()
+        self._now: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The store's time, the same throughout the transaction."""
+        if self._now is None:
+            self._now = dialect.now(self.connection)
+        return self._now
+
+    def execute(self, statement: Any, *parameters: Any) -> sa.CursorResult[Any]:
+        """Run a statement."""
+        result: sa.CursorResult[Any] = self.connection.execute(statement, *parameters)
+        return result
+
+    def wake(self, *topics: Topic) -> None:
+        """Tell those who wait for these, once this has committed."""
+        self.topics.update(topics)
+
+
+class Database:
+    """An open database.
+
+    `write` and `read` run a function inside a transaction. The function may run more
+    than once (serialization failures, deadlocks and BUSY are retried, rule 10), so it
+    must keep its effects inside the transaction.
+    """
+
+    def __init__(self, url: str, *, listen: bool = True) -> None:
+        self.url = dialect.parse(url)
+        self.engine = dialect.create_engine(self.url)
+        self.wakeups = Wakeups(self.engine, listen=listen)
+        # In one process, writers queue here in order instead of polling SQLite's lock.
+        self._turn = (
+            threading.Lock() if self.url.drivername == "sqlite" else nullcontext()
+        )
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None on PostgreSQL."""
+        if self.url.drivername != "sqlite":
+            return None
+        return Path(str(self.url.database))
+
+    def write(
+        self,
+        work: Callable[[Transaction], T],
+        *,
+        landed: Callable[[Transaction], bool] | None = None,
+    ) -> T:
+        """Run `work` and commit; return what it returned.
+
+        When the commit's answer is lost, `landed` (if given) reads whether it happened:
+        then the result stands, else the work is run again. Raises `CommitUnknown` when
+        there is no `landed`, `Unavailable` when the database cannot be reached.
+        """
+
+        def attempt() -> T:
+            try:
+                return self._run(work, writes=True)
+            except CommitUnknown as unknown:
+                if landed is None:
+                    raise
+                if self.read(landed):
+                    return cast(T, unknown.result)
+                return self._run(work, writes=True)
+
+        return self._patiently(attempt)
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on a consistent view and return what it returned."""
+        return self._patiently(lambda: self._run(work, writes=False))
+
+    def close(self) -> None:
+        """Send what is still to be told, stop listening, close the connections."""
+        self.wakeups.close()
+        self.engine.dispose()
+
+    def _run(self, work: Callable[[Transaction], T], *, writes: bool) -> T:
+        turn = self._turn if writes else nullcontext()
+        with turn, self.engine.connect() as connection:
+            connection = connection.execution_options(earmark_writes=writes)
+            transaction = Transaction(connection)
+            with connection.begin() as begun:
+                result = work(transaction)
+                if not writes:
+                    return result
+                try:
+                    begun.commit()
+                except sa.exc.DBAPIError as error:
+                    if dialect.lost_connection(error):
+                        unknown = CommitUnknown("The commit's answer was lost.")
+                        unknown.result = result
+                        raise unknown from error
+                    raise
+        self.wakeups.publish(transaction.topics)
+        return result
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        for number in range(1, _ATTEMPTS + 1):
+            try:
+                return attempt()
+            except sa.exc.DBAPIError as error:
+                if number == _ATTEMPTS or not _worth_repeating(error):
+                    raise _explained(error, self.url) from error
+            # Jitter keeps contenders from meeting again at the same instant.
+            time.sleep(random.uniform(0.2, 1.0) * min(0.01 * 2**number, 0.5))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _worth_repeating(error: sa.exc.DBAPIError) -> bool:
+    return dialect.retryable(error) or dialect.lost_connection(error)
+
+
+def _explained(error: sa.exc.DBAPIError, url: sa.URL) -> Exception:
+    """Turn what a person can mend into one clear line; leave bugs as they are."""
+    if not isinstance(error, sa.exc.OperationalError):
+        return error
+    where = url.render_as_string(hide_password=True)
+    text = " ".join(str(error.orig).split())
+    if dialect.retryable(error):
+        return Unavailable(
+            f"The database {where} is locked by another process.",
+            hint="Find who holds it (a stopped worker, an open shell) and end that.",
+        )
+    return Unavailable(
+        f"The database {where} cannot be used: {text}",
+        hint="Check EARMARK_DATABASE_URL and that the database is up.",
+    )

@@ -1,0 +1,158 @@
+"""Every difference between SQLite and PostgreSQL, and no other file has any."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+
+from earmark.domain.errors import BadInput, Unavailable
+
+#: PostgreSQL: serialization failure, deadlock, lock timeout (rules 10, 16).
+_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
+_POSTGRES_OPTIONS = (
+    "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=10s"
+    " -c idle_in_transaction_session_timeout=60s"
+)
+_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
+_BUSY_SECONDS = 10.0
+
+
+def parse(url: str) -> URL:
+    """Read a database URL; raises `BadInput` for any other kind of database."""
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise BadInput(
+            f"{url!r} is not a database URL.",
+            hint="Use sqlite:///path/to/file.db or postgresql://user@host/name.",
+        ) from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in ("sqlite", "postgresql+psycopg"):
+        if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
+            raise BadInput(
+                "An in-memory database cannot keep promises.",
+                hint="Give a file: sqlite:///path/to/file.db",
+            )
+        return parsed
+    raise BadInput(
+        f"Earmark does not run on {parsed.drivername}.",
+        hint="Use a sqlite:/// or postgresql:// URL.",
+    )
+
+
+def create_engine(url: URL) -> sa.Engine:
+    """An engine with the durability that the protocol needs (rules 15, 16)."""
+    if url.drivername != "sqlite":
+        return sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=30,
+            connect_args={"options": _POSTGRES_OPTIONS, "connect_timeout": 10},
+        )
+    _refuse_network_file_system(Path(str(url.database)))
+    engine = sa.create_engine(
+        url,
+        pool_size=10,
+        max_overflow=30,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={int(_BUSY_SECONDS * 1000)}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A writer takes the lock at once: an upgrade from a read could only fail.
+        writes = connection.get_execution_options().get("earmark_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _refuse_network_file_system(path: Path) -> None:
+    """SQLite's locks do not hold across a network file system (rule 15)."""
+    mounts = sorted(
+        (p for p in psutil.disk_partitions(all=True)), key=lambda p: -len(p.mountpoint)
+    )
+    where = str(path.resolve())
+    for mount in mounts:
+        if where.startswith(mount.mountpoint.rstrip("/") + "/"):
+            if mount.fstype in _NETWORK_FILE_SYSTEMS:
+                raise Unavailable(
+                    f"{path} is on a network file system ({mount.fstype}).",
+                    hint="Put the SQLite file on a local disk, or use PostgreSQL.",
+                )
+            return
+
+
+def is_sqlite(connection: sa.Connection) -> bool:
+    """True on SQLite."""
+    return connection.dialect.name == "sqlite"
+
+
+def now(connection: sa.Connection) -> datetime:
+    """The store's clock: PostgreSQL's own, or this host's for a file (rule 14)."""
+    if is_sqlite(connection):
+        return datetime.now(UTC)
+    value = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+    assert isinstance(value, datetime)
+    return value.astimezone(UTC)
+
+
+def retryable(error: sa.exc.DBAPIError) -> bool:
+    """True when the same transaction may succeed if it is simply run again."""
+    original = error.orig
+    if getattr(original, "sqlstate", None) in _RETRYABLE_SQLSTATES:
+        return True
+    text = str(original)
+    return "database is locked" in text or "database table is locked" in text
+
+
+def lost_connection(error: sa.exc.DBAPIError) -> bool:
+    """True when the server's answer to the last statement will never come."""
+    return error.connection_invalidated
+
+
+def for_update(select: sa.Select[Any], *, skip_locked: bool = False) -> sa.Select[Any]:
+    """Lock the rows read. SQLite's writer holds the whole database already, and
+    SQLAlchemy leaves the clause out there."""
+    return select.with_for_update(skip_locked=skip_locked)
+
+
+def lock_names(connection: sa.Connection, names: Iterable[str]) -> None:
+    """Serialise transactions that use the same names, until commit; in sorted order,
+    so that two of them cannot wait for each other."""
+    if is_sqlite(connection):
+        return
+    for name in sorted(set(names)):
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        number = int.from_bytes(digest, "big", signed=True)
+        connection.execute(
+            sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": number}
+        )
+
+
+def insert_new(
+    connection: sa.Connection, table: sa.Table, values: dict[str, Any]
+) -> bool:
+    """Insert unless a unique key stands in the way; False when it does."""
+    make = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    statement = make(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1

@@ -1,0 +1,311 @@
+"""Inventory rows: zones, providers, VMs, disks, templates. Rules on what may overwrite
+what live in the `inventory` floor; here are plain reads and writes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.errors import BadInput, NameTaken, UnknownName
+from earmark.domain.ids import new_id
+from earmark.domain.inventory import (
+    Disk,
+    ObservedDisk,
+    PowerState,
+    Provider,
+    Template,
+    Vm,
+    Zone,
+)
+from earmark.store import dialect
+from earmark.store.database import Transaction
+from earmark.store.schema import disks, providers, templates, vms, zones
+from earmark.store.wakeups import Topic
+
+_PROVIDER = [providers.c[name] for name in Provider.__slots__]
+
+
+def zone_names(tx: Transaction) -> list[str]:
+    """The names of all zones."""
+    return list(tx.execute(sa.select(zones.c.name).order_by(zones.c.name)).scalars())
+
+
+def list_zones(tx: Transaction) -> list[Zone]:
+    """All zones by name."""
+    rows = tx.execute(sa.select(zones).order_by(zones.c.name))
+    return [Zone(row.id, row.name, row.description) for row in rows]
+
+
+def add_zone(tx: Transaction, name: str, description: str = "") -> Zone:
+    """Add a zone; raises `NameTaken`."""
+    zone = Zone(new_id(), name, description)
+    values = {
+        "id": zone.id,
+        "name": name,
+        "description": description,
+        "created_at": tx.now,
+    }
+    if not dialect.insert_new(tx.connection, zones, values):
+        raise NameTaken(f"There is a zone named {name!r} already.")
+    tx.wake(Topic.CHANGES)
+    return zone
+
+
+def check_zone(tx: Transaction, name: str) -> str:
+    """The name, if there is such a zone; raises `UnknownName`."""
+    if name in zone_names(tx):
+        return name
+    known = ", ".join(zone_names(tx))
+    raise UnknownName(
+        f"There is no zone {name!r}; there are: {known}.",
+        hint="Add it with `earmark zones add NAME`.",
+    )
+
+
+def _provider(row: sa.Row[Any]) -> Provider:
+    return Provider(**row._mapping)
+
+
+def list_providers(tx: Transaction) -> list[Provider]:
+    """All providers by name."""
+    query = sa.select(*_PROVIDER).order_by(providers.c.name)
+    return [_provider(row) for row in tx.execute(query)]
+
+
+def provider(tx: Transaction, ref: str) -> Provider:
+    """A provider by id or name; raises `UnknownName`."""
+    row = tx.execute(
+        sa.select(*_PROVIDER)
+        .where(sa.or_(providers.c.id == ref, providers.c.name == ref))
+        .order_by(providers.c.id != ref)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise UnknownName(
+            f"There is no provider {ref!r}.", hint="See `earmark providers ls`."
+        )
+    return _provider(row)
+
+
+def add_provider(tx: Transaction, new: Provider) -> None:
+    """Insert a provider; raises `NameTaken`."""
+    values = {name: getattr(new, name) for name in Provider.__slots__}
+    values |= {"created_at": tx.now, "refresh_due_at": tx.now}
+    values |= {"settings": dict(new.settings), "secrets": dict(new.secrets)}
+    if not dialect.insert_new(tx.connection, providers, values):
+        raise NameTaken(
+            f"There is a provider named {new.name!r} already.",
+            hint="Choose another name.",
+        )
+    tx.wake(Topic.CHANGES)
+
+
+def change_provider(tx: Transaction, provider_id: str, **values: Any) -> None:
+    """Change columns of a provider."""
+    tx.execute(
+        sa.update(providers).where(providers.c.id == provider_id).values(**values)
+    )
+    tx.wake(Topic.CHANGES)
+
+
+def refresh_due(tx: Transaction) -> list[Provider]:
+    """The providers whose next listing is due."""
+    query = sa.select(*_PROVIDER).where(providers.c.refresh_due_at <= tx.now)
+    return [_provider(row) for row in tx.execute(query)]
+
+
+def select_vms() -> sa.Select[Any]:
+    """SELECT of VMs that exist as far as we know."""
+    return sa.select(vms).where(vms.c.gone_at.is_(None))
+
+
+def _vm(tx: Transaction, row: sa.Row[Any]) -> Vm:
+    return Vm(
+        id=row.id,
+        provider_id=row.provider_id,
+        external_id=row.external_id,
+        name=row.name,
+        power_state=PowerState(row.power_state),
+        observed_at=row.observed_at,
+        disks=tuple(disks_of(tx, row.id)),
+    )
+
+
+def vm(tx: Transaction, ref: str) -> Vm:
+    """A VM by id or name; raises `UnknownName`, `BadInput` when a name is ambiguous."""
+    row = tx.execute(sa.select(vms).where(vms.c.id == ref)).one_or_none()
+    if row is not None:
+        return _vm(tx, row)
+    rows = tx.execute(select_vms().where(vms.c.name == ref).limit(2)).all()
+    if len(rows) > 1:
+        raise BadInput(
+            f"More than one VM is named {ref!r}.",
+            hint="Give the id instead; see `earmark vms ls`.",
+        )
+    if not rows:
+        raise UnknownName(f"There is no VM {ref!r}.", hint="See `earmark vms ls`.")
+    return _vm(tx, rows[0])
+
+
+def vms_of(tx: Transaction, provider_id: str) -> dict[str, sa.Row[Any]]:
+    """External id → row of every VM of a provider, the gone ones too."""
+    rows = tx.execute(sa.select(vms).where(vms.c.provider_id == provider_id))
+    return {row.external_id: row for row in rows}
+
+
+def put_vm(tx: Transaction, vm_id: str | None, values: dict[str, Any]) -> str:
+    """Insert a VM, or change one; returns its id."""
+    tx.wake(Topic.CHANGES)
+    if vm_id is None:
+        vm_id = new_id()
+        tx.execute(sa.insert(vms).values(id=vm_id, version=1, gone_at=None, **values))
+        return vm_id
+    tx.execute(
+        sa.update(vms)
+        .where(vms.c.id == vm_id)
+        .values(version=vms.c.version + 1, gone_at=None, **values)
+    )
+    return vm_id
+
+
+def touch_vm(tx: Transaction, vm_id: str, observed_at: datetime) -> None:
+    """Seen again, and nothing about it has changed."""
+    tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(observed_at=observed_at))
+
+
+def vm_gone(tx: Transaction, vm_id: str, since: datetime) -> None:
+    """A whole listing lacks it."""
+    tx.execute(
+        sa.update(vms)
+        .where(vms.c.id == vm_id)
+        .values(gone_at=since, version=vms.c.version + 1)
+    )
+    tx.wake(Topic.CHANGES)
+
+
+def disks_of(tx: Transaction, vm_id: str) -> list[Disk]:
+    """A VM's disks in their order."""
+    rows = tx.execute(
+        sa.select(disks).where(disks.c.vm_id == vm_id).order_by(disks.c.position)
+    )
+    return [
+        Disk(r.id, r.external_id, r.alias, r.image, r.size_bytes, r.domain)
+        for r in rows
+    ]
+
+
+def replace_disks(
+    tx: Transaction, vm_id: str, observed: Sequence[ObservedDisk]
+) -> None:
+    """Make a VM's disks what was observed; those that stay keep their ids."""
+    known = {disk.external_id: disk.id for disk in disks_of(tx, vm_id)}
+    tx.execute(sa.delete(disks).where(disks.c.vm_id == vm_id))
+    for position, disk in enumerate(observed):
+        tx.execute(
+            sa.insert(disks).values(
+                id=known.get(disk.external_id) or new_id(),
+                vm_id=vm_id,
+                position=position,
+                external_id=disk.external_id,
+                alias=disk.alias,
+                image=disk.image,
+                size_bytes=disk.size_bytes,
+                domain=disk.domain,
+            )
+        )
+
+
+def _template(row: sa.Row[Any]) -> Template:
+    return Template(
+        id=row.id,
+        provider_id=row.provider_id,
+        external_id=row.external_id,
+        name=row.name,
+        images=tuple(row.images),
+        created_at=row.created_at,
+        vm_id=row.vm_id,
+    )
+
+
+def list_templates(tx: Transaction, provider_id: str | None = None) -> list[Template]:
+    """Templates that exist as far as we know, by name."""
+    query = sa.select(templates).where(templates.c.gone_at.is_(None))
+    if provider_id is not None:
+        query = query.where(templates.c.provider_id == provider_id)
+    return [_template(row) for row in tx.execute(query.order_by(templates.c.name))]
+
+
+def template(tx: Transaction, ref: str) -> Template:
+    """A template by id or name; raises `UnknownName`."""
+    row = tx.execute(
+        sa.select(templates)
+        .where(
+            sa.or_(
+                templates.c.id == ref,
+                sa.and_(templates.c.name == ref, templates.c.gone_at.is_(None)),
+            )
+        )
+        .order_by(templates.c.id != ref)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise UnknownName(f"There is no template {ref!r}.")
+    return _template(row)
+
+
+def templates_of(tx: Transaction, provider_id: str) -> dict[str, sa.Row[Any]]:
+    """External id → row of every template of a provider, the gone ones too."""
+    rows = tx.execute(
+        sa.select(templates).where(templates.c.provider_id == provider_id)
+    )
+    return {row.external_id: row for row in rows}
+
+
+def put_template(
+    tx: Transaction, template_id: str | None, values: dict[str, Any]
+) -> str:
+    """Insert a template, or change one; returns its id."""
+    tx.wake(Topic.CHANGES)
+    if template_id is None:
+        template_id = new_id()
+        tx.execute(
+            sa.insert(templates).values(
+                {"vm_id": None, "gone_at": None}
+                | values
+                | {"id": template_id, "created_at": tx.now}
+            )
+        )
+        return template_id
+    tx.execute(
+        sa.update(templates)
+        .where(templates.c.id == template_id)
+        .values({"gone_at": None} | values)
+    )
+    return template_id
+
+
+def template_gone(tx: Transaction, template_id: str, since: datetime) -> None:
+    """A whole listing lacks it."""
+    tx.execute(
+        sa.update(templates).where(templates.c.id == template_id).values(gone_at=since)
+    )
+    tx.wake(Topic.CHANGES)
+
+
+def name_of(tx: Transaction, kind: str, object_id: str) -> str:
+    """What people call an object; its id once nothing is known of it."""
+    table = {"vm": vms, "provider": providers, "template": templates}[kind]
+    name = tx.execute(
+        sa.select(table.c.name).where(table.c.id == object_id)
+    ).scalar_one_or_none()
+    return name or object_id
+
+
+def resolve(tx: Transaction, kind: str, ref: str) -> str:
+    """The id of an object named by id or name; raises `UnknownName`."""
+    if kind == "vm":
+        return vm(tx, ref).id
+    if kind == "provider":
+        return provider(tx, ref).id
+    return template(tx, ref).id

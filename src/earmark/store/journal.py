@@ -1,0 +1,55 @@
+"""What is written beside the state: log lines of tasks, and who did what."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.ids import new_id
+from earmark.store.database import Transaction
+from earmark.store.schema import audit, task_log, tasks
+from earmark.store.wakeups import Topic
+
+
+def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
+    """Append a line to a task's log; numbers have no gaps."""
+    number: int = tx.execute(
+        sa.update(tasks)
+        .where(tasks.c.id == task_id)
+        .values(log_lines=tasks.c.log_lines + 1)
+        .returning(tasks.c.log_lines)
+    ).scalar_one()
+    tx.execute(
+        sa.insert(task_log).values(
+            task_id=task_id, number=number, at=tx.now, level=level, text=text
+        )
+    )
+    tx.wake(Topic.CHANGES)
+
+
+def lines(
+    tx: Transaction, task_id: str, *, after: int = 0, limit: int = 1000
+) -> Sequence[sa.Row[Any]]:
+    """Log lines with a number above `after`, in order."""
+    return tx.execute(
+        sa.select(task_log)
+        .where(task_log.c.task_id == task_id, task_log.c.number > after)
+        .order_by(task_log.c.number)
+        .limit(limit)
+    ).all()
+
+
+def note(
+    tx: Transaction, actor: str, action: str, task_id: str | None, **data: Any
+) -> None:
+    """Write an audit row, in the transaction that did it."""
+    tx.execute(
+        sa.insert(audit).values(
+            id=new_id(),
+            at=tx.now,
+            actor=actor,
+            action=action,
+            task_id=task_id,
+            data=data,
+        )
+    )

@@ -1,0 +1,257 @@
+"""Placeholders: promised external effects. Writes are fenced by version, and the
+sender's own by its nonce (rule 5)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.errors import Stale
+from earmark.domain.ids import new_id
+from earmark.domain.states import (
+    PLACEHOLDER_MOVES,
+    PlaceholderState,
+    check,
+)
+from earmark.domain.task import Placeholder
+from earmark.store.database import Transaction
+from earmark.store.schema import evidence, placeholders
+from earmark.store.wakeups import Topic
+
+_FIELDS = [placeholders.c[name] for name in Placeholder.__slots__]
+_CHECKED = (PlaceholderState.BOUND, PlaceholderState.IN_DOUBT)
+
+
+def from_row(row: sa.Row[Any]) -> Placeholder:
+    """Make a `Placeholder` of a row that has all its columns."""
+    values = dict(row._mapping)
+    values["state"] = PlaceholderState(values["state"])
+    return Placeholder(**values)
+
+
+def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert new placeholders in state `planned`."""
+    defaults = {
+        "state": PlaceholderState.PLANNED,
+        "external_id": None,
+        "nonce": None,
+        "version": 1,
+        "request": None,
+        "resend": False,
+        "sender_id": None,
+        "first_sent_at": None,
+        "last_sent_at": None,
+        "sender_gone_at": None,
+        "doubt_since": None,
+        "next_check_at": None,
+        "checks": 0,
+        "result": None,
+        "replaces_id": None,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+    }
+    if rows:
+        tx.execute(sa.insert(placeholders), [defaults | dict(row) for row in rows])
+
+
+def get(tx: Transaction, placeholder_id: str) -> Placeholder:
+    """The placeholder of that id; it must exist."""
+    query = sa.select(*_FIELDS).where(placeholders.c.id == placeholder_id)
+    return from_row(tx.execute(query).one())
+
+
+def of_task(tx: Transaction, task_id: str) -> Placeholder | None:
+    """The newest placeholder of a task: the one that counts."""
+    query = (
+        sa.select(*_FIELDS)
+        .where(placeholders.c.task_id == task_id)
+        .order_by(placeholders.c.id.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).one_or_none()
+    return from_row(row) if row else None
+
+
+def of_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, Placeholder]:
+    """The newest placeholder of each of many tasks."""
+    query = (
+        sa.select(*_FIELDS)
+        .where(placeholders.c.task_id.in_(list(task_ids)))
+        .order_by(placeholders.c.id)
+    )
+    return {row.task_id: from_row(row) for row in tx.execute(query)}
+
+
+def move(
+    tx: Transaction, placeholder: Placeholder, to: PlaceholderState, **values: Any
+) -> Placeholder:
+    """Change the state, if nobody has written since it was read; else `Stale`."""
+    check(PLACEHOLDER_MOVES, placeholder.state, to)
+    return _update(
+        tx,
+        placeholder.id,
+        placeholders.c.version == placeholder.version,
+        state=to,
+        **values,
+    )
+
+
+def move_sent(
+    tx: Transaction,
+    placeholder_id: str,
+    nonce: str,
+    to: PlaceholderState,
+    **values: Any,
+) -> Placeholder:
+    """The sender's own move out of `sending`: fenced by its nonce alone, so that
+    nothing written meanwhile fences out a bind. Raises `Stale` once it is in doubt."""
+    check(PLACEHOLDER_MOVES, PlaceholderState.SENDING, to)
+    return _update(
+        tx,
+        placeholder_id,
+        sa.and_(
+            placeholders.c.nonce == nonce,
+            placeholders.c.state == PlaceholderState.SENDING,
+        ),
+        state=to,
+        **values,
+    )
+
+
+def change(tx: Transaction, placeholder: Placeholder, **values: Any) -> Placeholder:
+    """Change other columns than the state, under the version fence."""
+    return _update(
+        tx, placeholder.id, placeholders.c.version == placeholder.version, **values
+    )
+
+
+def _update(
+    tx: Transaction, placeholder_id: str, fence: sa.ColumnElement[bool], **values: Any
+) -> Placeholder:
+    row = tx.execute(
+        sa.update(placeholders)
+        .where(placeholders.c.id == placeholder_id, fence)
+        .values(version=placeholders.c.version + 1, updated_at=tx.now, **values)
+        .returning(*_FIELDS)
+    ).one_or_none()
+    if row is None:
+        raise Stale(f"Placeholder {placeholder_id} moved on meanwhile.")
+    tx.wake(Topic.CHANGES)
+    if row.state in _CHECKED:
+        tx.wake(Topic.CHECKS)
+    return from_row(row)
+
+
+def due(
+    tx: Transaction, provider_id: str, state: PlaceholderState, limit: int
+) -> list[Placeholder]:
+    """What is to be polled (`bound`) or probed (`in_doubt`) at a provider now."""
+    query = (
+        sa.select(*_FIELDS)
+        .where(
+            placeholders.c.provider_id == provider_id,
+            placeholders.c.state.in_(_CHECKED),
+            placeholders.c.state == state,
+            placeholders.c.resend.is_(False),
+            placeholders.c.next_check_at <= tx.now,
+        )
+        .order_by(placeholders.c.next_check_at)
+        .limit(limit)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def next_due(tx: Transaction, provider_ids: Iterable[str]) -> datetime | None:
+    """When the next poll or probe at any of these providers is due."""
+    when: datetime | None = tx.execute(
+        sa.select(sa.func.min(placeholders.c.next_check_at)).where(
+            placeholders.c.provider_id.in_(list(provider_ids)),
+            placeholders.c.state.in_(_CHECKED),
+            placeholders.c.resend.is_(False),
+        )
+    ).scalar_one()
+    return when
+
+
+def postpone(tx: Transaction, ids: Iterable[str], until: datetime) -> None:
+    """Set the next check of many; a hint to pollers, so it needs no fence."""
+    tx.execute(
+        sa.update(placeholders)
+        .where(placeholders.c.id.in_(list(ids)), placeholders.c.state.in_(_CHECKED))
+        .values(next_check_at=until)
+    )
+
+
+def sender_gone(tx: Transaction, worker_id: str) -> None:
+    """The worker's process is proved gone: it sends nothing more (rule 1)."""
+    tx.execute(
+        sa.update(placeholders)
+        .where(
+            placeholders.c.sender_id == worker_id,
+            placeholders.c.sender_gone_at.is_(None),
+            placeholders.c.first_sent_at.is_not(None),
+        )
+        .values(sender_gone_at=tx.now, version=placeholders.c.version + 1)
+    )
+
+
+def call_over(tx: Transaction, placeholder_id: str, nonce: str) -> None:
+    """A send that others gave up on has come back: that call sends nothing more."""
+    tx.execute(
+        sa.update(placeholders)
+        .where(
+            placeholders.c.id == placeholder_id,
+            placeholders.c.nonce == nonce,
+            placeholders.c.sender_gone_at.is_(None),
+        )
+        .values(sender_gone_at=tx.now, version=placeholders.c.version + 1)
+    )
+
+
+def witness(
+    tx: Transaction,
+    placeholder_id: str,
+    kind: str,
+    text: str,
+    *,
+    nonce: str | None = None,
+    external_id: str | None = None,
+) -> None:
+    """Insert evidence; never fenced, since a late answer is still an answer."""
+    tx.execute(
+        sa.insert(evidence).values(
+            id=new_id(),
+            placeholder_id=placeholder_id,
+            at=tx.now,
+            kind=kind,
+            nonce=nonce,
+            external_id=external_id,
+            text=text[:2000],
+        )
+    )
+
+
+def evidence_of(tx: Transaction, placeholder_id: str) -> Sequence[sa.Row[Any]]:
+    """Everything seen of one effect, oldest first."""
+    query = (
+        sa.select(evidence)
+        .where(evidence.c.placeholder_id == placeholder_id)
+        .order_by(evidence.c.id)
+    )
+    return tx.execute(query).all()
+
+
+def late_handle(tx: Transaction, placeholder_id: str) -> str | None:
+    """The handle that a late answer of one of our own sends named, if any did."""
+    handle: str | None = tx.execute(
+        sa.select(evidence.c.external_id)
+        .where(
+            evidence.c.placeholder_id == placeholder_id,
+            evidence.c.kind == "late",
+            evidence.c.external_id.is_not(None),
+        )
+        .order_by(evidence.c.id)
+        .limit(1)
+    ).scalar_one_or_none()
+    return handle

@@ -1,0 +1,133 @@
+"""The queue: the tasks in state `queued`, claimed in batches."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.states import TaskState
+from earmark.domain.task import Task
+from earmark.store import dialect
+from earmark.store.columns import UtcDateTime
+from earmark.store.database import Transaction
+from earmark.store.schema import tasks
+from earmark.store.tasks import from_row, select_tasks
+from earmark.store.wakeups import Topic
+
+ANY_ROLE = "*"
+_FIELDS = list(select_tasks().selected_columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Appetite:
+    """What a worker can take: its zone, its roles, the commands that it knows."""
+
+    zone: str
+    roles: tuple[str, ...]
+    known: tuple[tuple[str, int], ...]
+
+
+def _claimable(appetite: Appetite, now: datetime) -> sa.ColumnElement[bool]:
+    # The state is a literal, so that the planner can use the partial index.
+    conditions: list[sa.ColumnElement[bool]] = [
+        sa.literal_column("state") == sa.literal_column("'queued'"),
+        tasks.c.zone == appetite.zone,
+        tasks.c.run_after <= now,
+        sa.tuple_(tasks.c.command, tasks.c.command_version).in_(appetite.known),
+    ]
+    if ANY_ROLE not in appetite.roles:
+        conditions.append(tasks.c.role.in_(appetite.roles))
+    return sa.and_(*conditions)
+
+
+def anything_for(tx: Transaction, appetite: Appetite) -> bool:
+    """A cheap look, so that an idle worker takes no write lock."""
+    query = sa.select(sa.literal(1)).where(_claimable(appetite, tx.now)).limit(1)
+    return tx.execute(query.select_from(tasks)).first() is not None
+
+
+def claim(
+    tx: Transaction, appetite: Appetite, worker_id: str, limit: int, deadline: datetime
+) -> list[Task]:
+    """Take up to `limit` tasks: by priority, then by age. Never one that another has.
+
+    Each becomes `running` with a new attempt, owned by the worker until `deadline`.
+    """
+    chosen = dialect.for_update(
+        sa.select(tasks.c.id)
+        .where(_claimable(appetite, tx.now))
+        .order_by(tasks.c.priority, tasks.c.id)
+        .limit(limit),
+        skip_locked=True,
+    )
+    ids = tx.execute(chosen).scalars().all()
+    if not ids:
+        return []
+    rows = tx.execute(
+        sa.update(tasks)
+        .where(tasks.c.id.in_(ids), tasks.c.state == TaskState.QUEUED)
+        .values(
+            state=TaskState.RUNNING,
+            attempt=tasks.c.attempt + 1,
+            worker_id=worker_id,
+            deadline_at=deadline,
+            started_at=sa.func.coalesce(
+                tasks.c.started_at, sa.bindparam("began", tx.now, UtcDateTime())
+            ),
+            version=tasks.c.version + 1,
+            updated_at=tx.now,
+        )
+        .returning(*_FIELDS)
+    ).all()
+    tx.wake(Topic.CHANGES)
+    return sorted((from_row(row) for row in rows), key=lambda t: (t.priority, t.id))
+
+
+def next_due(tx: Transaction, appetite: Appetite) -> datetime | None:
+    """When the next task that waits for a later time can be claimed."""
+    later: datetime | None = tx.execute(
+        sa.select(sa.func.min(tasks.c.run_after)).where(
+            sa.literal_column("state") == sa.literal_column("'queued'"),
+            tasks.c.zone == appetite.zone,
+            tasks.c.run_after > tx.now,
+        )
+    ).scalar_one()
+    return later
+
+
+def position(tx: Transaction, task: Task) -> int:
+    """How many queued tasks of the zone and role come before this one."""
+    ahead: int = tx.execute(
+        sa.select(sa.func.count())
+        .select_from(tasks)
+        .where(
+            tasks.c.state == TaskState.QUEUED,
+            tasks.c.zone == task.zone,
+            tasks.c.role == task.role,
+            sa.tuple_(tasks.c.priority, tasks.c.id)
+            < sa.tuple_(sa.literal(task.priority), sa.literal(task.id)),
+        )
+    ).scalar_one()
+    return ahead
+
+
+def depths(tx: Transaction) -> Sequence[Any]:
+    """Per zone and role: how many are queued and since when the oldest."""
+    return tx.execute(
+        sa.select(
+            tasks.c.zone,
+            tasks.c.role,
+            sa.func.count().label("depth"),
+            sa.func.min(tasks.c.created_at, type_=UtcDateTime()).label("oldest"),
+        )
+        .where(tasks.c.state == TaskState.QUEUED)
+        .group_by(tasks.c.zone, tasks.c.role)
+        .order_by(tasks.c.zone, tasks.c.role)
+    ).all()
+
+
+def known_pairs(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """The (command, version) pairs in the order in which workers advertise them."""
+    return tuple(sorted(set(pairs)))

@@ -1,0 +1,234 @@
+"""Tasks: named reads and guarded writes. Every change of state is checked against the
+table in `domain/states.py` and fenced by state and attempt (rule 5)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.errors import Stale, UnknownName
+from earmark.domain.states import (
+    TASK_MOVES,
+    Outcome,
+    Step,
+    TaskState,
+    check,
+    sources,
+)
+from earmark.domain.task import Task
+from earmark.store import dialect
+from earmark.store.database import Transaction
+from earmark.store.schema import task_needs, tasks
+from earmark.store.wakeups import Topic
+
+_FIELDS = [tasks.c[name] for name in Task.__slots__]
+
+
+def from_row(row: sa.Row[Any]) -> Task:
+    """Make a `Task` of a row that has all its columns."""
+    values = dict(row._mapping)
+    values["state"] = TaskState(values["state"])
+    values["step"] = Step(values["step"])
+    for name in ("outcome", "verdict"):
+        values[name] = Outcome(values[name]) if values[name] else None
+    return Task(**values)
+
+
+def select_tasks() -> sa.Select[Any]:
+    """SELECT of everything that `from_row` needs."""
+    return sa.select(*_FIELDS)
+
+
+def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert new tasks; values that every new task shares are filled in."""
+    defaults = {
+        "step": Step.RUN,
+        "outcome": None,
+        "verdict": None,
+        "progress": 0,
+        "message": "",
+        "result": None,
+        "error": None,
+        "attempt": 0,
+        "recoveries": 0,
+        "stop_requested": False,
+        "worker_id": None,
+        "run_after": tx.now,
+        "deadline_at": None,
+        "log_lines": 0,
+        "version": 1,
+        "created_at": tx.now,
+        "started_at": None,
+        "finished_at": None,
+        "updated_at": tx.now,
+    }
+    if rows:
+        tx.execute(sa.insert(tasks), [defaults | dict(row) for row in rows])
+        tx.wake(Topic.CHANGES, Topic.QUEUE)
+
+
+def get(tx: Transaction, task_id: str) -> Task:
+    """The task; raises `UnknownName`."""
+    found = find(tx, task_id)
+    if found is None:
+        raise UnknownName(
+            f"There is no task {task_id!r}.", hint="See `earmark tasks ls`."
+        )
+    return found
+
+
+def find(tx: Transaction, task_id: str) -> Task | None:
+    """The task, or None."""
+    row = tx.execute(select_tasks().where(tasks.c.id == task_id)).one_or_none()
+    return from_row(row) if row else None
+
+
+def lock(tx: Transaction, ids: Iterable[str | None]) -> dict[str, Task]:
+    """Lock tasks in the one order that everybody keeps, and read them (rule 10).
+
+    Ids are UUIDv7 and an ancestor is made before its descendants, so the order by id
+    is root, parent, task.
+    """
+    wanted = sorted({i for i in ids if i is not None})
+    query = select_tasks().where(tasks.c.id.in_(wanted)).order_by(tasks.c.id)
+    rows = tx.execute(dialect.for_update(query)).all()
+    return {row.id: from_row(row) for row in rows}
+
+
+def lock_family(tx: Transaction, task_id: str) -> Task:
+    """Lock a task after all its ancestors, the root first: whoever changes a tree holds
+    its root. Returns the task as it is now."""
+    task = get(tx, task_id)
+    chain = {task.id, task.root_id}
+    above = task.parent_id
+    while above is not None and above not in chain:
+        chain.add(above)
+        above = get(tx, above).parent_id
+    return lock(tx, chain)[task_id]
+
+
+def move(tx: Transaction, task: Task, to: TaskState, **values: Any) -> Task:
+    """Change a task's state, if it still is in the state and attempt that was read.
+
+    Raises `Stale` when somebody else moved it (invariant 2).
+    """
+    check(TASK_MOVES, task.state, to)
+    if to is TaskState.DONE:
+        values.setdefault("finished_at", tx.now)
+        values |= {"pending": 0, "deadline_at": None}
+    row = tx.execute(
+        sa.update(tasks)
+        .where(
+            tasks.c.id == task.id,
+            tasks.c.state == task.state,
+            tasks.c.attempt == task.attempt,
+        )
+        .values(state=to, version=tasks.c.version + 1, updated_at=tx.now, **values)
+        .returning(*_FIELDS)
+    ).one_or_none()
+    if row is None:
+        raise Stale(f"Task {task.id} is no longer {task.state} in this attempt.")
+    tx.wake(Topic.CHANGES)
+    if to is TaskState.QUEUED:
+        tx.wake(Topic.QUEUE)
+    return from_row(row)
+
+
+def change(tx: Transaction, task: Task, **values: Any) -> Task:
+    """Change other columns than the state, under the same fence."""
+    row = tx.execute(
+        sa.update(tasks)
+        .where(
+            tasks.c.id == task.id,
+            tasks.c.state == task.state,
+            tasks.c.attempt == task.attempt,
+        )
+        .values(version=tasks.c.version + 1, updated_at=tx.now, **values)
+        .returning(*_FIELDS)
+    ).one_or_none()
+    if row is None:
+        raise Stale(f"Task {task.id} is no longer {task.state} in this attempt.")
+    tx.wake(Topic.CHANGES)
+    return from_row(row)
+
+
+def count_down(tx: Transaction, task_id: str) -> int:
+    """One that it waited for has ended; returns how many are left (rule 10)."""
+    left: int = tx.execute(
+        sa.update(tasks)
+        .where(tasks.c.id == task_id)
+        .values(pending=tasks.c.pending - 1)
+        .returning(tasks.c.pending)
+    ).scalar_one()
+    return left
+
+
+def children(tx: Transaction, parent_id: str) -> list[Task]:
+    """The children in the order of their ids, which is the plan's."""
+    query = select_tasks().where(tasks.c.parent_id == parent_id).order_by(tasks.c.id)
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def descendants(tx: Transaction, root_id: str) -> list[Task]:
+    """Every task of a root but itself, in the order of their ids."""
+    query = (
+        select_tasks()
+        .where(tasks.c.root_id == root_id, tasks.c.id != root_id)
+        .order_by(tasks.c.id)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def needs(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
+    """Note that the first of each pair waits for the second."""
+    rows = [{"task_id": one, "needs_id": other} for one, other in pairs]
+    if rows:
+        tx.execute(sa.insert(task_needs), rows)
+
+
+def needing(tx: Transaction, task_id: str) -> list[Task]:
+    """The siblings that wait for this task."""
+    query = (
+        select_tasks()
+        .join(task_needs, task_needs.c.task_id == tasks.c.id)
+        .where(task_needs.c.needs_id == task_id)
+        .order_by(tasks.c.id)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def needed_by(tx: Transaction, task_id: str) -> list[Task]:
+    """The siblings that this task came after."""
+    query = (
+        select_tasks()
+        .join(task_needs, task_needs.c.needs_id == tasks.c.id)
+        .where(task_needs.c.task_id == task_id)
+        .order_by(tasks.c.id)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def running_of(tx: Transaction, worker_id: str) -> list[Task]:
+    """What a worker has claimed and not let go of."""
+    query = (
+        select_tasks()
+        .where(tasks.c.worker_id == worker_id, tasks.c.state == TaskState.RUNNING)
+        .order_by(tasks.c.id)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def overdue(tx: Transaction, before: datetime) -> list[Task]:
+    """Running tasks whose call counts as hung (rule 6)."""
+    query = (
+        select_tasks()
+        .where(tasks.c.state == TaskState.RUNNING, tasks.c.deadline_at < before)
+        .order_by(tasks.c.id)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def may_come_to(state: TaskState) -> tuple[TaskState, ...]:
+    """The states that a task may leave for `state`."""
+    return sources(TASK_MOVES, state)

@@ -1,0 +1,106 @@
+"""Worker rows: registration, beats, and leadership by lease."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.store import dialect
+from earmark.store.database import Transaction
+from earmark.store.schema import leases, workers
+from earmark.store.wakeups import Topic
+
+#: States of a worker that may still be doing something.
+ALIVE = ("live", "draining", "silent")
+
+
+def register(tx: Transaction, values: Mapping[str, Any]) -> None:
+    """Insert a new worker, live, with its first beat."""
+    tx.execute(
+        sa.insert(workers).values(
+            **values, state="live", beat=1, started_at=tx.now, seen_at=tx.now
+        )
+    )
+    tx.wake(Topic.CHANGES)
+
+
+def beat(tx: Transaction, worker_id: str, state: str) -> bool:
+    """Count up. False when somebody has declared this worker gone: it must stop."""
+    row = tx.execute(
+        sa.update(workers)
+        .where(workers.c.id == worker_id, workers.c.state.in_(ALIVE))
+        .values(beat=workers.c.beat + 1, seen_at=tx.now, state=state)
+    )
+    return row.rowcount == 1
+
+
+def set_state(
+    tx: Transaction, worker_id: str, state: str, *, of: Sequence[str]
+) -> bool:
+    """Move a worker to another state, if it is in one of `of`."""
+    changed = tx.execute(
+        sa.update(workers)
+        .where(workers.c.id == worker_id, workers.c.state.in_(of))
+        .values(state=state)
+    )
+    tx.wake(Topic.CHANGES)
+    return changed.rowcount == 1
+
+
+def alive(tx: Transaction) -> Sequence[sa.Row[Any]]:
+    """Every worker that may still be doing something."""
+    return tx.execute(
+        sa.select(workers).where(workers.c.state.in_(ALIVE)).order_by(workers.c.id)
+    ).all()
+
+
+def listed(tx: Transaction, recent: timedelta) -> Sequence[sa.Row[Any]]:
+    """The workers alive, and those that ended within `recent`."""
+    return tx.execute(
+        sa.select(workers)
+        .where(sa.or_(workers.c.state.in_(ALIVE), workers.c.seen_at > tx.now - recent))
+        .order_by(workers.c.zone, workers.c.id)
+    ).all()
+
+
+def for_role(tx: Transaction, zone: str, role: str) -> Sequence[sa.Row[Any]]:
+    """Live workers of a zone that may work in a role."""
+    rows = tx.execute(
+        sa.select(workers).where(workers.c.zone == zone, workers.c.state == "live")
+    ).all()
+    return [row for row in rows if "*" in row.roles or role in row.roles]
+
+
+def last_seen(tx: Transaction, zone: str, role: str) -> Any:
+    """When any worker of the zone with the role was seen last; None for never."""
+    rows = tx.execute(
+        sa.select(workers.c.roles, workers.c.seen_at)
+        .where(workers.c.zone == zone)
+        .order_by(workers.c.seen_at.desc())
+        .limit(50)
+    ).all()
+    fitting = (row.seen_at for row in rows if "*" in row.roles or role in row.roles)
+    return next(fitting, None)
+
+
+def lead(tx: Transaction, name: str, holder: str, seconds: float) -> bool:
+    """Take or renew a lease; False while another holds it (rule 7)."""
+    expires = tx.now + timedelta(seconds=seconds)
+    values = {"name": name, "holder": holder, "expires_at": expires}
+    if dialect.insert_new(tx.connection, leases, values):
+        return True
+    renewed = tx.execute(
+        sa.update(leases)
+        .where(
+            leases.c.name == name,
+            sa.or_(leases.c.holder == holder, leases.c.expires_at < tx.now),
+        )
+        .values(holder=holder, expires_at=expires)
+    )
+    return renewed.rowcount == 1
+
+
+def give_up_leases(tx: Transaction, holder: str) -> None:
+    """Let others lead at once."""
+    tx.execute(sa.delete(leases).where(leases.c.holder == holder))
