@@ -1,0 +1,1 @@
+"""Other programs that the tests run and talk to, each wrapped in one class."""
