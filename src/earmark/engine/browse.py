@@ -1,0 +1,165 @@
+"""Browse: what faces show of tasks, read in a constant number of statements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.states import Outcome, TaskState
+from earmark.domain.task import Task
+from earmark.engine.explain import WaitingFor, waiting_for
+from earmark.store.database import Transaction
+from earmark.store.schema import providers, tasks, templates, vms
+from earmark.store.tasks import from_row, select_tasks
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks to list; empty fields do not filter. `before` and `after` are ids:
+    the list goes from the newest to the oldest."""
+
+    states: tuple[TaskState, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    command: str = ""
+    object_kind: str = ""
+    object_id: str = ""
+    owner: str = ""
+    parent: str = ""
+    zone: str = ""
+    text: str = ""
+    children_too: bool = False
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """What a task works on, by kind, id and name."""
+
+    type: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFace:
+    """A task as faces show it: the names of `DESIGN`, the same in CLI, REST, pages."""
+
+    id: str
+    command: str
+    title: str
+    state: TaskState
+    outcome: Outcome | None
+    progress: int
+    message: str
+    result: Any
+    error: Mapping[str, Any] | None
+    object: ObjectRef | None
+    user: str
+    parent: str | None
+    root: str
+    provider: str | None
+    zone: str
+    role: str
+    attempt: int
+    waiting_for: WaitingFor | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+
+def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Task]:
+    """The newest tasks that pass the filter; by keyset, so that a page costs the same
+    anywhere in the history."""
+    query = select_tasks().order_by(tasks.c.id.desc()).limit(limit)
+    query = query.where(*_conditions(which))
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if which.parent:
+        found.append(tasks.c.parent_id == which.parent)
+    elif not which.children_too:
+        found.append(tasks.c.parent_id.is_(None))
+    equal = (
+        (tasks.c.command, which.command),
+        (tasks.c.object_kind, which.object_kind),
+        (tasks.c.object_id, which.object_id),
+        (tasks.c.owner, which.owner),
+        (tasks.c.zone, which.zone),
+    )
+    found.extend(column == value for column, value in equal if value)
+    if which.states:
+        found.append(tasks.c.state.in_(which.states))
+    if which.outcomes:
+        found.append(tasks.c.outcome.in_(which.outcomes))
+    if which.before:
+        found.append(tasks.c.id < which.before)
+    if which.after:
+        found.append(tasks.c.id > which.after)
+    for word in which.text.split():
+        found.append(tasks.c.title.icontains(word, autoescape=True))
+    return found
+
+
+def faces(tx: Transaction, shown: Sequence[Task]) -> list[TaskFace]:
+    """What to show of many tasks."""
+    names = _names(tx, shown)
+    reasons = waiting_for(tx, shown)
+    return [_face(task, names, reasons.get(task.id)) for task in shown]
+
+
+def face(tx: Transaction, task: Task) -> TaskFace:
+    """What to show of one task."""
+    return faces(tx, [task])[0]
+
+
+def _face(
+    task: Task, names: Mapping[tuple[str, str], str], reason: WaitingFor | None
+) -> TaskFace:
+    subject = None
+    if task.object_kind and task.object_id:
+        key = (task.object_kind, task.object_id)
+        subject = ObjectRef(*key, name=names.get(key, task.object_id))
+    return TaskFace(
+        id=task.id,
+        command=task.command,
+        title=task.title,
+        state=task.state,
+        outcome=task.outcome,
+        progress=task.progress,
+        message=task.message,
+        result=task.result,
+        error=task.error,
+        object=subject,
+        user=task.owner,
+        parent=task.parent_id,
+        root=task.root_id,
+        provider=task.provider_id,
+        zone=task.zone,
+        role=task.role,
+        attempt=task.attempt,
+        waiting_for=reason,
+        created_at=task.created_at,
+        started_at=task.started_at,
+        finished_at=task.finished_at,
+        version=task.version,
+    )
+
+
+def _names(tx: Transaction, shown: Sequence[Task]) -> dict[tuple[str, str], str]:
+    tables = {"vm": vms, "provider": providers, "template": templates}
+    names: dict[tuple[str, str], str] = {}
+    for kind, table in tables.items():
+        ids = {t.object_id for t in shown if t.object_kind == kind and t.object_id}
+        if not ids:
+            continue
+        query = sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids))
+        names.update({(kind, row.id): row.name for row in tx.execute(query)})
+    return names

@@ -1,0 +1,156 @@
+"""Explain: what an unfinished task waits for, and since when. Derived from the rows at
+every look, so it cannot be out of date; nobody ever waits on nothing (invariant 10)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.states import PlaceholderState, Step, TaskState
+from earmark.domain.task import Placeholder, Task
+from earmark.store import placeholders
+from earmark.store.database import Transaction
+from earmark.store.schema import providers, tasks, workers
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFor:
+    """`kind` for programs (worker, turn, later, children, sibling, provider, doubt,
+    person), `text` for people, `since` when it began."""
+
+    kind: str
+    text: str
+    since: datetime
+
+
+def waiting_for(tx: Transaction, shown: Sequence[Task]) -> dict[str, WaitingFor]:
+    """Why each of many tasks is not done; by id, the running and done ones missing."""
+    open_tasks = [t for t in shown if not t.done]
+    if not open_tasks:
+        return {}
+    facts = _Facts(tx, open_tasks)
+    reasons = ((task.id, facts.reason(task)) for task in open_tasks)
+    return {task_id: reason for task_id, reason in reasons if reason is not None}
+
+
+class _Facts:
+    """What the reasons of many tasks need, read once for all of them."""
+
+    def __init__(self, tx: Transaction, shown: Sequence[Task]) -> None:
+        self.now = tx.now
+        self.effects = placeholders.of_tasks(tx, [t.id for t in shown])
+        self.workers = (
+            tx.execute(
+                sa.select(
+                    workers.c.zone,
+                    workers.c.roles,
+                    workers.c.state,
+                    workers.c.seen_at,
+                    workers.c.commands,
+                )
+            ).all()
+            if any(t.state is TaskState.QUEUED for t in shown)
+            else []
+        )
+        self.names = _provider_names(tx, self.effects.values())
+        self.open_children = _open_children(tx, shown)
+
+    def reason(self, task: Task) -> WaitingFor | None:
+        """Why this one is not done."""
+        if task.state is TaskState.QUEUED:
+            return self._queued(task)
+        effect = self.effects.get(task.id)
+        if task.state is TaskState.HELD:
+            since = effect.updated_at if effect else task.updated_at
+            return WaitingFor("person", f"a person must decide: {task.message}", since)
+        if task.state is not TaskState.WAITING:
+            return None
+        if effect is not None and effect.state is not PlaceholderState.PLANNED:
+            return self._at_provider(effect)
+        since = task.started_at or task.created_at
+        left, total = self.open_children.get(task.id, (0, 0))
+        if total:
+            text = f"{left} of {total} parts to end"
+            return WaitingFor("children", text, since)
+        text = f"{task.pending} earlier step{'s' if task.pending != 1 else ''} to end"
+        return WaitingFor("sibling", text, task.created_at)
+
+    def _queued(self, task: Task) -> WaitingFor:
+        fit = [w for w in self.workers if w.zone == task.zone and _may(w, task)]
+        live = [w for w in fit if w.state in ("live", "draining")]
+        since = max(task.created_at, task.run_after)
+        where = f"with role {task.role} in zone {task.zone}"
+        if not live:
+            seen = max((w.seen_at for w in fit), default=None)
+            since = max(seen, task.created_at) if seen else task.created_at
+            return WaitingFor("worker", f"no live worker {where}", since)
+        pair = [task.command, task.command_version]
+        if not any(pair in [list(p) for p in w.commands] for w in live):
+            text = (
+                f"no live worker {where} knows {task.command} v{task.command_version}"
+            )
+            return WaitingFor("worker", text, task.created_at)
+        if task.run_after > self.now:
+            text = f"the next try at {task.run_after:%H:%M:%S} UTC"
+            return WaitingFor("later", text, task.updated_at)
+        step = " to finish" if task.step is Step.FINISH else ""
+        return WaitingFor("turn", f"a free worker{step} {where}", since)
+
+    def _at_provider(self, effect: Placeholder) -> WaitingFor:
+        name = self.names.get(effect.provider_id, effect.provider_id)
+        if effect.state is PlaceholderState.IN_DOUBT:
+            since = effect.doubt_since or effect.updated_at
+            if effect.resend:
+                return WaitingFor("turn", "a free worker to send it again", since)
+            text = f"{name} to say what became of a request whose answer was lost"
+            return WaitingFor("doubt", text, since)
+        since = effect.last_sent_at or effect.updated_at
+        if effect.checks:
+            text = f"{name} to answer; it has not for {effect.checks} questions"
+            return WaitingFor("provider", text, effect.updated_at)
+        return WaitingFor("provider", f"{name} to finish {effect.external_id}", since)
+
+
+def no_worker(tx: Transaction, zone: str, role: str) -> bool:
+    """True when nobody alive could take a task of the zone and role now."""
+    rows = tx.execute(
+        sa.select(workers.c.roles).where(
+            workers.c.zone == zone, workers.c.state == "live"
+        )
+    ).scalars()
+    return not any("*" in roles or role in roles for roles in rows)
+
+
+def _may(worker: Any, task: Task) -> bool:
+    return "*" in worker.roles or task.role in worker.roles
+
+
+def _provider_names(
+    tx: Transaction, effects: Iterable[Placeholder]
+) -> Mapping[str, str]:
+    ids = {effect.provider_id for effect in effects}
+    if not ids:
+        return {}
+    query = sa.select(providers.c.id, providers.c.name).where(providers.c.id.in_(ids))
+    return {row.id: row.name for row in tx.execute(query)}
+
+
+def _open_children(
+    tx: Transaction, shown: Sequence[Task]
+) -> Mapping[str, tuple[int, int]]:
+    ids = [t.id for t in shown if t.state is TaskState.WAITING]
+    if not ids:
+        return {}
+    is_open = sa.case((tasks.c.state != TaskState.DONE, 1), else_=0)
+    query = (
+        sa.select(
+            tasks.c.parent_id,
+            sa.func.sum(is_open).label("left"),
+            sa.func.count().label("total"),
+        )
+        .where(tasks.c.parent_id.in_(ids))
+        .group_by(tasks.c.parent_id)
+    )
+    return {r.parent_id: (int(r.left), int(r.total)) for r in tx.execute(query)}

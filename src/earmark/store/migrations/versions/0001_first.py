@@ -1,0 +1,1096 @@
+"""Everything that there is at first."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from earmark.store.columns import Json, UtcDateTime
+
+revision = "0001"
+down_revision: str | None = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "earmark_audit",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column("at", UtcDateTime(), nullable=False, comment="When."),
+        sa.Column(
+            "actor",
+            sa.String(length=200),
+            nullable=False,
+            comment="Who: a principal, or worker:<id>.",
+        ),
+        sa.Column("action", sa.String(length=32), nullable=False, comment="The verb."),
+        sa.Column(
+            "task_id", sa.String(length=36), nullable=True, comment="About which task."
+        ),
+        sa.Column("data", Json, nullable=False, comment="What else is to be known."),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_audit")),
+        comment="Who did what; written in the transaction that did it.",
+    )
+    op.create_index(
+        op.f("ix_earmark_audit_task_id"), "earmark_audit", ["task_id"], unique=False
+    )
+    op.create_table(
+        "earmark_installation",
+        sa.Column(
+            "id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Installation id: the first half of every mark (rule 17).",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When this installation's database was made.",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_installation")),
+        comment="One row: which installation this database belongs to.",
+    )
+    op.create_table(
+        "earmark_leases",
+        sa.Column(
+            "name",
+            sa.String(length=200),
+            nullable=False,
+            comment="What is led: poller:<provider>, scheduler, recoverer.",
+        ),
+        sa.Column(
+            "holder",
+            sa.String(length=36),
+            nullable=False,
+            comment="The worker that leads.",
+        ),
+        sa.Column(
+            "expires_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When anybody else may take it.",
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_earmark_leases")),
+        comment="Leadership as rows with a lease (rule 7), never session locks.",
+    )
+    op.create_table(
+        "earmark_provider_drafts",
+        sa.Column(
+            "id",
+            sa.String(length=36),
+            nullable=False,
+            comment="UUIDv7; stands in the URL of the form.",
+        ),
+        sa.Column(
+            "owner",
+            sa.String(length=200),
+            nullable=False,
+            comment="Who filled in the form; nobody else may read it.",
+        ),
+        sa.Column(
+            "name", sa.String(length=200), nullable=False, comment="The name asked for."
+        ),
+        sa.Column(
+            "kind", sa.String(length=32), nullable=False, comment="Which connector."
+        ),
+        sa.Column(
+            "zone", sa.String(length=200), nullable=False, comment="The zone asked for."
+        ),
+        sa.Column(
+            "settings",
+            Json,
+            nullable=False,
+            comment="The form's values; never a secret.",
+        ),
+        sa.Column(
+            "secrets",
+            Json,
+            nullable=False,
+            comment="Secret name → id in earmark_secrets.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The verification under way, if any.",
+        ),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The provider it became, once it did.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the form was sent; old drafts are pruned.",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_provider_drafts")),
+        comment="Forms for new providers while their credentials are verified.",
+    )
+    op.create_table(
+        "earmark_providers",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "name",
+            sa.String(length=200),
+            nullable=False,
+            comment="What people call it.",
+        ),
+        sa.Column(
+            "kind",
+            sa.String(length=32),
+            nullable=False,
+            comment="Which connector speaks to it.",
+        ),
+        sa.Column(
+            "zone",
+            sa.String(length=200),
+            nullable=False,
+            comment="The zone whose workers reach it.",
+        ),
+        sa.Column(
+            "settings",
+            Json,
+            nullable=False,
+            comment="The connector's settings; never a secret.",
+        ),
+        sa.Column(
+            "secrets",
+            Json,
+            nullable=False,
+            comment="Secret name → id in earmark_secrets.",
+        ),
+        sa.Column(
+            "version",
+            sa.Integer(),
+            nullable=False,
+            comment="Raised by every change of settings or secrets.",
+        ),
+        sa.Column(
+            "health",
+            sa.String(length=32),
+            nullable=False,
+            comment="unknown, ok or error: how it answered last.",
+        ),
+        sa.Column(
+            "health_message",
+            sa.Text(),
+            nullable=False,
+            comment="The words that came with it.",
+        ),
+        sa.Column(
+            "refreshed_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the last whole listing was applied.",
+        ),
+        sa.Column(
+            "refresh_due_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the scheduler asks for the next listing.",
+        ),
+        sa.Column(
+            "created_at", UtcDateTime(), nullable=False, comment="When it was added."
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_providers")),
+        sa.UniqueConstraint("name", name=op.f("uq_earmark_providers_name")),
+        comment="External systems that we were told about.",
+    )
+    op.create_table(
+        "earmark_secrets",
+        sa.Column(
+            "id",
+            sa.String(length=36),
+            nullable=False,
+            comment="UUIDv7; rows, logs and pages hold only this.",
+        ),
+        sa.Column(
+            "sealed",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="AES-GCM: header with key id, nonce, text.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The task it is deleted with; null: a provider owns it.",
+        ),
+        sa.Column(
+            "created_at", UtcDateTime(), nullable=False, comment="When it was sealed."
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_secrets")),
+        comment="Sealed secrets, and nothing else that is secret.",
+    )
+    op.create_index(
+        op.f("ix_earmark_secrets_task_id"), "earmark_secrets", ["task_id"], unique=False
+    )
+    op.create_table(
+        "earmark_tasks",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "root_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The task that somebody asked for; itself for a root.",
+        ),
+        sa.Column(
+            "parent_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The composite that planned it; null for a root.",
+        ),
+        sa.Column(
+            "key",
+            sa.String(length=200),
+            nullable=False,
+            comment="Its key in the parent's plan; empty for a root.",
+        ),
+        sa.Column(
+            "command",
+            sa.String(length=200),
+            nullable=False,
+            comment="The command's name.",
+        ),
+        sa.Column(
+            "command_version",
+            sa.Integer(),
+            nullable=False,
+            comment="The version of its parameters.",
+        ),
+        sa.Column(
+            "params",
+            Json,
+            nullable=False,
+            comment="Its parameters; secrets as references.",
+        ),
+        sa.Column(
+            "title",
+            sa.Text(),
+            nullable=False,
+            comment="What people read, with names filled in.",
+        ),
+        sa.Column(
+            "object_kind",
+            sa.String(length=32),
+            nullable=True,
+            comment="What it works on: vm, provider, template.",
+        ),
+        sa.Column(
+            "object_id", sa.String(length=36), nullable=True, comment="Which one."
+        ),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The provider that it asks, if any.",
+        ),
+        sa.Column(
+            "owner", sa.String(length=200), nullable=False, comment="Who asked for it."
+        ),
+        sa.Column(
+            "zone", sa.String(length=200), nullable=False, comment="Where it must run."
+        ),
+        sa.Column(
+            "role",
+            sa.String(length=32),
+            nullable=False,
+            comment="What its worker must be allowed to do.",
+        ),
+        sa.Column(
+            "priority",
+            sa.Integer(),
+            nullable=False,
+            comment="Smaller runs first; 100 is normal.",
+        ),
+        sa.Column(
+            "weight",
+            sa.Integer(),
+            nullable=False,
+            comment="Its share in the parent's progress.",
+        ),
+        sa.Column(
+            "state",
+            sa.String(length=32),
+            nullable=False,
+            comment="See domain/states.py.",
+        ),
+        sa.Column(
+            "step",
+            sa.String(length=32),
+            nullable=False,
+            comment="What a worker is to run next: run or finish.",
+        ),
+        sa.Column(
+            "outcome",
+            sa.String(length=32),
+            nullable=True,
+            comment="How it ended; null until it is done.",
+        ),
+        sa.Column(
+            "verdict",
+            sa.String(length=32),
+            nullable=True,
+            comment="Fixed by the first failure among the children.",
+        ),
+        sa.Column("progress", sa.Integer(), nullable=False, comment="0 to 100."),
+        sa.Column(
+            "message",
+            sa.Text(),
+            nullable=False,
+            comment="One line on how it stands or ended.",
+        ),
+        sa.Column("result", Json, nullable=True, comment="What it returned."),
+        sa.Column(
+            "error", Json, nullable=True, comment="{code, message} when it ended badly."
+        ),
+        sa.Column(
+            "attempt",
+            sa.Integer(),
+            nullable=False,
+            comment="Raised by every claim; half of the fence.",
+        ),
+        sa.Column(
+            "recoveries",
+            sa.Integer(),
+            nullable=False,
+            comment="How often a worker was lost under it.",
+        ),
+        sa.Column(
+            "pending",
+            sa.Integer(),
+            nullable=False,
+            comment="Children or predecessors not ended yet.",
+        ),
+        sa.Column(
+            "stop_requested",
+            sa.Boolean(),
+            nullable=False,
+            comment="Somebody asked it to stop.",
+        ),
+        sa.Column(
+            "worker_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="Who runs it now, or ran it last.",
+        ),
+        sa.Column(
+            "run_after",
+            UtcDateTime(),
+            nullable=False,
+            comment="Not claimed before this.",
+        ),
+        sa.Column(
+            "deadline_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the call under way counts as hung (rule 6).",
+        ),
+        sa.Column(
+            "log_lines",
+            sa.Integer(),
+            nullable=False,
+            comment="How many lines its log has.",
+        ),
+        sa.Column(
+            "version",
+            sa.Integer(),
+            nullable=False,
+            comment="Raised by every visible change.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When it was asked for.",
+        ),
+        sa.Column(
+            "started_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it was first claimed.",
+        ),
+        sa.Column(
+            "finished_at", UtcDateTime(), nullable=True, comment="When it ended."
+        ),
+        sa.Column(
+            "updated_at", UtcDateTime(), nullable=False, comment="When it last changed."
+        ),
+        sa.ForeignKeyConstraint(
+            ["parent_id"], ["earmark_tasks.id"], name=op.f("fk_earmark_tasks_parent_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_tasks")),
+        comment="Every run of a command. The queue is the rows in state queued.",
+    )
+    op.create_index(
+        "ix_earmark_tasks_claim",
+        "earmark_tasks",
+        ["zone", "priority", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_object",
+        "earmark_tasks",
+        ["object_kind", "object_id", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_earmark_tasks_parent", "earmark_tasks", ["parent_id", "key"], unique=False
+    )
+    op.create_index(
+        "ix_earmark_tasks_root", "earmark_tasks", ["root_id", "id"], unique=False
+    )
+    op.create_index(
+        "ix_earmark_tasks_roots",
+        "earmark_tasks",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL"),
+        sqlite_where=sa.text("parent_id IS NULL"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_running",
+        "earmark_tasks",
+        ["worker_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'running'"),
+        sqlite_where=sa.text("state = 'running'"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_state", "earmark_tasks", ["state", "id"], unique=False
+    )
+    op.create_table(
+        "earmark_workers",
+        sa.Column(
+            "id",
+            sa.String(length=36),
+            nullable=False,
+            comment="UUIDv7, new for every process.",
+        ),
+        sa.Column(
+            "zone", sa.String(length=200), nullable=False, comment="Where it stands."
+        ),
+        sa.Column(
+            "roles",
+            Json,
+            nullable=False,
+            comment="What it may do; ['*'] for everything.",
+        ),
+        sa.Column(
+            "commands",
+            Json,
+            nullable=False,
+            comment="[name, version] pairs that it knows (rule 19).",
+        ),
+        sa.Column(
+            "host",
+            sa.String(length=200),
+            nullable=False,
+            comment="Host name, for people.",
+        ),
+        sa.Column(
+            "machine",
+            sa.String(length=200),
+            nullable=False,
+            comment="Boot id and pid namespace: where the pid means it.",
+        ),
+        sa.Column("pid", sa.Integer(), nullable=False, comment="Process id."),
+        sa.Column(
+            "pid_started",
+            sa.Float(),
+            nullable=False,
+            comment="Start time of that pid, from the system.",
+        ),
+        sa.Column(
+            "state",
+            sa.String(length=32),
+            nullable=False,
+            comment="live, draining, silent, stopped or gone.",
+        ),
+        sa.Column(
+            "beat",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Counts up; liveness is that it changes.",
+        ),
+        sa.Column(
+            "slots",
+            sa.Integer(),
+            nullable=False,
+            comment="How many tasks it runs at a time.",
+        ),
+        sa.Column(
+            "started_at", UtcDateTime(), nullable=False, comment="When it registered."
+        ),
+        sa.Column(
+            "seen_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When it beat last, for people only.",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_workers")),
+        comment="Worker processes, the dead ones too until they are pruned.",
+    )
+    op.create_index(
+        "ix_earmark_workers_state", "earmark_workers", ["state"], unique=False
+    )
+    op.create_table(
+        "earmark_zones",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "name",
+            sa.String(length=200),
+            nullable=False,
+            comment="What people call it; tasks and workers name it.",
+        ),
+        sa.Column(
+            "description",
+            sa.Text(),
+            nullable=False,
+            comment="Which networks it reaches, in words.",
+        ),
+        sa.Column(
+            "created_at", UtcDateTime(), nullable=False, comment="When it was added."
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_zones")),
+        sa.UniqueConstraint("name", name=op.f("uq_earmark_zones_name")),
+        comment="Places where workers stand.",
+    )
+    op.create_table(
+        "earmark_idempotency",
+        sa.Column(
+            "owner", sa.String(length=200), nullable=False, comment="Who sent the key."
+        ),
+        sa.Column("key", sa.String(length=200), nullable=False, comment="The key."),
+        sa.Column(
+            "body_hash",
+            sa.String(length=64),
+            nullable=False,
+            comment="SHA-256 of the request.",
+        ),
+        sa.Column(
+            "task_id", sa.String(length=36), nullable=False, comment="What it made."
+        ),
+        sa.Column(
+            "created_at", UtcDateTime(), nullable=False, comment="When it came first."
+        ),
+        sa.ForeignKeyConstraint(
+            ["task_id"],
+            ["earmark_tasks.id"],
+            name=op.f("fk_earmark_idempotency_task_id"),
+        ),
+        sa.PrimaryKeyConstraint("owner", "key", name=op.f("pk_earmark_idempotency")),
+        comment="Keys that make a repeated request harmless (rule 20).",
+    )
+    op.create_index(
+        op.f("ix_earmark_idempotency_task_id"),
+        "earmark_idempotency",
+        ["task_id"],
+        unique=False,
+    )
+    op.create_table(
+        "earmark_locks",
+        sa.Column(
+            "kind",
+            sa.String(length=32),
+            nullable=False,
+            comment="What kind of thing is locked.",
+        ),
+        sa.Column("name", sa.String(length=200), nullable=False, comment="Which one."),
+        sa.Column(
+            "root_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The root that holds it.",
+        ),
+        sa.Column(
+            "mode", sa.String(length=32), nullable=False, comment="shared or exclusive."
+        ),
+        sa.Column("since", UtcDateTime(), nullable=False, comment="When it was taken."),
+        sa.ForeignKeyConstraint(
+            ["root_id"], ["earmark_tasks.id"], name=op.f("fk_earmark_locks_root_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "kind", "name", "root_id", name=op.f("pk_earmark_locks")
+        ),
+        comment="Locks of objects, gone in the transaction that ends their root.",
+    )
+    op.create_index("ix_earmark_locks_root", "earmark_locks", ["root_id"], unique=False)
+    op.create_table(
+        "earmark_placeholders",
+        sa.Column(
+            "id",
+            sa.String(length=36),
+            nullable=False,
+            comment="UUIDv7: the token that is sent to the provider.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The task that promised it.",
+        ),
+        sa.Column("root_id", sa.String(length=36), nullable=False, comment="Its root."),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Where the effect will be.",
+        ),
+        sa.Column(
+            "operation",
+            sa.String(length=200),
+            nullable=False,
+            comment="The connector's operation.",
+        ),
+        sa.Column(
+            "effect",
+            sa.String(length=32),
+            nullable=False,
+            comment="The operation's class when it was planned.",
+        ),
+        sa.Column(
+            "state",
+            sa.String(length=32),
+            nullable=False,
+            comment="See domain/states.py.",
+        ),
+        sa.Column(
+            "external_id",
+            sa.Text(),
+            nullable=True,
+            comment="The provider's handle; empty until bound.",
+        ),
+        sa.Column(
+            "nonce",
+            sa.String(length=36),
+            nullable=True,
+            comment="New for every send; half of the fence.",
+        ),
+        sa.Column(
+            "version",
+            sa.Integer(),
+            nullable=False,
+            comment="Raised by every write; the other half.",
+        ),
+        sa.Column(
+            "request",
+            Json,
+            nullable=True,
+            comment="The stored request: the same in every send.",
+        ),
+        sa.Column(
+            "resend",
+            sa.Boolean(),
+            nullable=False,
+            comment="In doubt, and cleared to be sent again.",
+        ),
+        sa.Column(
+            "sender_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The worker that sent it last.",
+        ),
+        sa.Column(
+            "first_sent_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it could first have left; never moves.",
+        ),
+        sa.Column(
+            "last_sent_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it could last have left.",
+        ),
+        sa.Column(
+            "sender_gone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="Since when its sender can send no more.",
+        ),
+        sa.Column(
+            "doubt_since", UtcDateTime(), nullable=True, comment="When doubt began."
+        ),
+        sa.Column(
+            "next_check_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When to poll or probe next.",
+        ),
+        sa.Column(
+            "checks",
+            sa.Integer(),
+            nullable=False,
+            comment="Polls or probes that failed in a row.",
+        ),
+        sa.Column("result", Json, nullable=True, comment="What its job returned."),
+        sa.Column(
+            "replaces_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The definite failure that it retries.",
+        ),
+        sa.Column(
+            "created_at", UtcDateTime(), nullable=False, comment="When it was promised."
+        ),
+        sa.Column(
+            "updated_at", UtcDateTime(), nullable=False, comment="When it last changed."
+        ),
+        sa.ForeignKeyConstraint(
+            ["task_id"],
+            ["earmark_tasks.id"],
+            name=op.f("fk_earmark_placeholders_task_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_placeholders")),
+        comment="Promised external effects, each written down before it is asked for.",
+    )
+    op.create_index(
+        "ix_earmark_placeholders_due",
+        "earmark_placeholders",
+        ["provider_id", "next_check_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('bound', 'in_doubt')"),
+        sqlite_where=sa.text("state IN ('bound', 'in_doubt')"),
+    )
+    op.create_index(
+        op.f("ix_earmark_placeholders_task_id"),
+        "earmark_placeholders",
+        ["task_id"],
+        unique=False,
+    )
+    op.create_table(
+        "earmark_task_log",
+        sa.Column(
+            "task_id", sa.String(length=36), nullable=False, comment="Whose log."
+        ),
+        sa.Column(
+            "number",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="From 1.",
+        ),
+        sa.Column("at", UtcDateTime(), nullable=False, comment="When it was written."),
+        sa.Column(
+            "level",
+            sa.String(length=32),
+            nullable=False,
+            comment="info, warning or error.",
+        ),
+        sa.Column("text", sa.Text(), nullable=False, comment="The line."),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["earmark_tasks.id"], name=op.f("fk_earmark_task_log_task_id")
+        ),
+        sa.PrimaryKeyConstraint("task_id", "number", name=op.f("pk_earmark_task_log")),
+        comment="A log per task, lines numbered from 1.",
+    )
+    op.create_table(
+        "earmark_task_needs",
+        sa.Column(
+            "task_id", sa.String(length=36), nullable=False, comment="Who waits."
+        ),
+        sa.Column(
+            "needs_id", sa.String(length=36), nullable=False, comment="For whom."
+        ),
+        sa.ForeignKeyConstraint(
+            ["needs_id"],
+            ["earmark_tasks.id"],
+            name=op.f("fk_earmark_task_needs_needs_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["task_id"],
+            ["earmark_tasks.id"],
+            name=op.f("fk_earmark_task_needs_task_id"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "task_id", "needs_id", name=op.f("pk_earmark_task_needs")
+        ),
+        comment="`after=` between siblings of one plan.",
+    )
+    op.create_index(
+        op.f("ix_earmark_task_needs_needs_id"),
+        "earmark_task_needs",
+        ["needs_id"],
+        unique=False,
+    )
+    op.create_table(
+        "earmark_templates",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Where it lives.",
+        ),
+        sa.Column(
+            "external_id",
+            sa.String(length=200),
+            nullable=False,
+            comment="The provider's id of it.",
+        ),
+        sa.Column(
+            "name", sa.String(length=200), nullable=False, comment="Its name there."
+        ),
+        sa.Column(
+            "images", Json, nullable=False, comment="The images that it is made of."
+        ),
+        sa.Column(
+            "vm_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The VM that it was made from, if we made it.",
+        ),
+        sa.Column(
+            "observed_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When it was last seen or written by us.",
+        ),
+        sa.Column(
+            "gone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="Since when a whole listing lacks it.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When we first knew of it.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["earmark_providers.id"],
+            name=op.f("fk_earmark_templates_provider_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_templates")),
+        sa.UniqueConstraint(
+            "provider_id",
+            "external_id",
+            name=op.f("uq_earmark_templates_provider_id_external_id"),
+        ),
+        comment="VM templates.",
+    )
+    op.create_table(
+        "earmark_vms",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Where it lives.",
+        ),
+        sa.Column(
+            "external_id",
+            sa.String(length=200),
+            nullable=False,
+            comment="The provider's id of it.",
+        ),
+        sa.Column(
+            "name", sa.String(length=200), nullable=False, comment="Its name there."
+        ),
+        sa.Column(
+            "power_state",
+            sa.String(length=32),
+            nullable=False,
+            comment="As last observed.",
+        ),
+        sa.Column(
+            "observed_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the fetch behind this began (rule 18).",
+        ),
+        sa.Column(
+            "command_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When a command of ours last saw it (rule 18).",
+        ),
+        sa.Column(
+            "gone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="Since when a whole listing lacks it.",
+        ),
+        sa.Column(
+            "version",
+            sa.Integer(),
+            nullable=False,
+            comment="Raised by every visible change.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["earmark_providers.id"],
+            name=op.f("fk_earmark_vms_provider_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_vms")),
+        sa.UniqueConstraint(
+            "provider_id",
+            "external_id",
+            name=op.f("uq_earmark_vms_provider_id_external_id"),
+        ),
+        comment="Virtual machines, as last observed.",
+    )
+    op.create_index(op.f("ix_earmark_vms_name"), "earmark_vms", ["name"], unique=False)
+    op.create_table(
+        "earmark_disks",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column("vm_id", sa.String(length=36), nullable=False, comment="Whose disk."),
+        sa.Column(
+            "external_id",
+            sa.String(length=200),
+            nullable=False,
+            comment="The provider's id of it.",
+        ),
+        sa.Column(
+            "position",
+            sa.Integer(),
+            nullable=False,
+            comment="Its place among the VM's disks.",
+        ),
+        sa.Column(
+            "alias", sa.String(length=200), nullable=False, comment="Its name there."
+        ),
+        sa.Column(
+            "image",
+            sa.String(length=200),
+            nullable=False,
+            comment="What a copy starts from.",
+        ),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False, comment="Its size."),
+        sa.Column(
+            "domain",
+            sa.String(length=200),
+            nullable=False,
+            comment="Where it is stored.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["vm_id"], ["earmark_vms.id"], name=op.f("fk_earmark_disks_vm_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_disks")),
+        comment="Disks of VMs, as last observed.",
+    )
+    op.create_index(
+        op.f("ix_earmark_disks_vm_id"), "earmark_disks", ["vm_id"], unique=False
+    )
+    op.create_table(
+        "earmark_evidence",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "placeholder_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="About which effect.",
+        ),
+        sa.Column("at", UtcDateTime(), nullable=False, comment="When it was seen."),
+        sa.Column(
+            "kind",
+            sa.String(length=32),
+            nullable=False,
+            comment="sent, reply, error, probe, late, recovered …",
+        ),
+        sa.Column(
+            "nonce",
+            sa.String(length=36),
+            nullable=True,
+            comment="Which send it belongs to.",
+        ),
+        sa.Column(
+            "external_id",
+            sa.Text(),
+            nullable=True,
+            comment="The handle that it names, if any.",
+        ),
+        sa.Column(
+            "text", sa.Text(), nullable=False, comment="What was seen, in words."
+        ),
+        sa.ForeignKeyConstraint(
+            ["placeholder_id"],
+            ["earmark_placeholders.id"],
+            name=op.f("fk_earmark_evidence_placeholder_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_evidence")),
+        comment="What is known of each effect, late answers included; never fenced.",
+    )
+    op.create_index(
+        op.f("ix_earmark_evidence_placeholder_id"),
+        "earmark_evidence",
+        ["placeholder_id"],
+        unique=False,
+    )
+
+
+def downgrade() -> None:
+    """Take back."""
+    op.drop_index(
+        op.f("ix_earmark_evidence_placeholder_id"), table_name="earmark_evidence"
+    )
+    op.drop_table("earmark_evidence")
+    op.drop_index(op.f("ix_earmark_disks_vm_id"), table_name="earmark_disks")
+    op.drop_table("earmark_disks")
+    op.drop_index(op.f("ix_earmark_vms_name"), table_name="earmark_vms")
+    op.drop_table("earmark_vms")
+    op.drop_table("earmark_templates")
+    op.drop_index(
+        op.f("ix_earmark_task_needs_needs_id"), table_name="earmark_task_needs"
+    )
+    op.drop_table("earmark_task_needs")
+    op.drop_table("earmark_task_log")
+    op.drop_index(
+        op.f("ix_earmark_placeholders_task_id"), table_name="earmark_placeholders"
+    )
+    op.drop_index(
+        "ix_earmark_placeholders_due",
+        table_name="earmark_placeholders",
+        postgresql_where=sa.text("state IN ('bound', 'in_doubt')"),
+        sqlite_where=sa.text("state IN ('bound', 'in_doubt')"),
+    )
+    op.drop_table("earmark_placeholders")
+    op.drop_index("ix_earmark_locks_root", table_name="earmark_locks")
+    op.drop_table("earmark_locks")
+    op.drop_index(
+        op.f("ix_earmark_idempotency_task_id"), table_name="earmark_idempotency"
+    )
+    op.drop_table("earmark_idempotency")
+    op.drop_table("earmark_zones")
+    op.drop_index("ix_earmark_workers_state", table_name="earmark_workers")
+    op.drop_table("earmark_workers")
+    op.drop_index("ix_earmark_tasks_state", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_running",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("state = 'running'"),
+        sqlite_where=sa.text("state = 'running'"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_roots",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL"),
+        sqlite_where=sa.text("parent_id IS NULL"),
+    )
+    op.drop_index("ix_earmark_tasks_root", table_name="earmark_tasks")
+    op.drop_index("ix_earmark_tasks_parent", table_name="earmark_tasks")
+    op.drop_index("ix_earmark_tasks_object", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_claim",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued'"),
+    )
+    op.drop_table("earmark_tasks")
+    op.drop_index(op.f("ix_earmark_secrets_task_id"), table_name="earmark_secrets")
+    op.drop_table("earmark_secrets")
+    op.drop_table("earmark_providers")
+    op.drop_table("earmark_provider_drafts")
+    op.drop_table("earmark_leases")
+    op.drop_table("earmark_installation")
+    op.drop_index(op.f("ix_earmark_audit_task_id"), table_name="earmark_audit")
+    op.drop_table("earmark_audit")
