@@ -1,0 +1,70 @@
+"""The heartbeat: a counter that goes up, from a thread of its own, however busy the
+worker is. And listening to the others' beats: silence is noticed, never taken for
+death (rules 1, 14)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from earmark.engine.runtime import Engine
+from earmark.store import workers
+
+
+class Heartbeat:
+    """Beats for one worker. `on_lost` is called once when somebody proved it gone."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        worker_id: str,
+        seconds: float,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.state = "live"
+        self._engine = engine
+        self._worker_id = worker_id
+        self._seconds = seconds
+        self._on_lost = on_lost
+        #: When beats began to succeed without a gap, on our own monotonic clock.
+        self.steady_since: float | None = None
+        self._last: float | None = None
+
+    def round(self) -> float:
+        """Beat once; returns the pause."""
+        began = time.monotonic()
+        if self._last is None or began - self._last > 3 * self._seconds:
+            self.steady_since = None  # we were silent ourselves: judge nobody yet
+        beaten = self._engine.write(
+            lambda tx: workers.beat(tx, self._worker_id, self.state)
+        )
+        if not beaten:
+            self._on_lost()
+        self._last = time.monotonic()
+        if self.steady_since is None:
+            self.steady_since = self._last
+        return self._seconds
+
+    def steady_for(self, seconds: float) -> bool:
+        """True when our own beats have succeeded for so long, until just now."""
+        if self.steady_since is None or self._last is None:
+            return False
+        now = time.monotonic()
+        fresh = now - self._last <= 3 * self._seconds
+        return fresh and now - self.steady_since >= seconds
+
+
+@dataclass(slots=True)
+class Listener:
+    """Notices whose counter has not changed for a whole window of our own clock."""
+
+    window: float
+    _heard: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def silent(self, beats: dict[str, int]) -> list[str]:
+        """Of the workers and their counters now, those silent for the window."""
+        now = time.monotonic()
+        for worker_id, beat in beats.items():
+            if self._heard.get(worker_id, (None, 0.0))[0] != beat:
+                self._heard[worker_id] = (beat, now)
+        self._heard = {w: heard for w, heard in self._heard.items() if w in beats}
+        return [w for w, (_, at) in self._heard.items() if now - at >= self.window]

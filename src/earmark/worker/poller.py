@@ -1,0 +1,108 @@
+"""The poller: per provider of the zone, one worker at a time asks about everything
+that is under way there. A provider that hangs holds up nobody but itself."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from earmark.domain.inventory import Provider
+from earmark.engine.poll import CALL_SECONDS, check_provider
+from earmark.engine.runtime import Engine
+from earmark.store import inventory, placeholders, workers
+from earmark.store.database import Transaction
+
+_log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 10.0
+#: A look at a provider that takes longer than this is hung: its thread is given up.
+_HUNG_SECONDS = 3 * CALL_SECONDS
+_IDLE_SECONDS = 2.0
+
+
+class Poller:
+    """Checks the providers of one zone, each in a thread of its own."""
+
+    def __init__(self, engine: Engine, zone: str, worker_id: str) -> None:
+        self._engine = engine
+        self._zone = zone
+        self._worker_id = worker_id
+        self._lock = threading.Lock()
+        self._busy: dict[str, float] = {}
+        self._leased: dict[str, float] = {}
+        #: Called after every look.
+        self.on_checked: Callable[[], None] = lambda: None
+
+    def round(self) -> float:
+        """Start a look at every provider where something is due; returns the pause."""
+        due, pause = self._engine.read(self._look)
+        for provider in due:
+            if not self._is_busy(provider.id) and self._lead(provider.id):
+                self._start(provider)
+        return pause
+
+    @property
+    def busy(self) -> bool:
+        """True while any provider is being asked."""
+        return bool(self._busy)
+
+    def _look(self, tx: Transaction) -> tuple[Sequence[Provider], float]:
+        ours = [p for p in inventory.list_providers(tx) if p.zone == self._zone]
+        idle = [p for p in ours if p.id not in self._busy]
+        due = [p for p in idle if self._is_due(tx, [p.id])]
+        when = placeholders.next_due(tx, [p.id for p in idle if p not in due])
+        if when is None:
+            return due, _IDLE_SECONDS
+        pause = (when - tx.now).total_seconds()
+        return due, min(max(pause, 0.01), _IDLE_SECONDS)
+
+    @staticmethod
+    def _is_due(tx: Transaction, provider_ids: Sequence[str]) -> bool:
+        when = placeholders.next_due(tx, provider_ids)
+        return when is not None and when <= tx.now
+
+    def _is_busy(self, provider_id: str) -> bool:
+        with self._lock:
+            since = self._busy.get(provider_id)
+            if since is None:
+                return False
+            if time.monotonic() - since < _HUNG_SECONDS:
+                return True
+            _log.warning("provider %s: asking it hangs, given up", provider_id)
+            del self._busy[provider_id]
+            return False
+
+    def _lead(self, provider_id: str) -> bool:
+        """Hold the provider's lease; renewed when a third of it is over."""
+        now = time.monotonic()
+        if now < self._leased.get(provider_id, 0.0):
+            return True
+        name = f"poller:{provider_id}"
+        held = self._engine.write(
+            lambda tx: workers.lead(tx, name, self._worker_id, LEASE_SECONDS)
+        )
+        if held:
+            self._leased[provider_id] = now + LEASE_SECONDS / 3
+        return held
+
+    def _start(self, provider: Provider) -> None:
+        started = time.monotonic()
+        with self._lock:
+            self._busy[provider.id] = started
+        threading.Thread(
+            target=self._check,
+            args=(provider.id, started),
+            name=f"poll-{provider.name}",
+            daemon=True,
+        ).start()
+
+    def _check(self, provider_id: str, started: float) -> None:
+        try:
+            check_provider(self._engine, provider_id)
+        except Exception:  # noqa: BLE001 - the next look may do better
+            _log.exception("provider %s: a look failed", provider_id)
+        finally:
+            with self._lock:
+                if self._busy.get(provider_id) == started:
+                    del self._busy[provider_id]
+            self.on_checked()

@@ -1,0 +1,126 @@
+"""A worker process: its loops, from registration to drain."""
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from earmark.domain.ids import new_id
+from earmark.domain.settings import Settings
+from earmark.engine.runtime import Engine
+from earmark.store import inventory, queue, workers
+from earmark.store.database import Transaction
+from earmark.store.wakeups import Topic
+from earmark.worker.heartbeat import Heartbeat
+from earmark.worker.identity import own_identity
+from earmark.worker.looper import Looper
+from earmark.worker.poller import Poller
+from earmark.worker.recoverer import Recoverer
+from earmark.worker.runner import Runner
+from earmark.worker.scheduler import Scheduler
+
+_log = logging.getLogger(__name__)
+
+EXIT_DRAINED = 0
+EXIT_REPLACE = 3
+
+
+class Worker:
+    """One worker: knows its zone and roles, and runs until told to stop."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.id = new_id()
+        self._engine = engine
+        self._settings = settings
+        self._ending = threading.Event()
+        self._exit = EXIT_DRAINED
+        appetite = queue.Appetite(
+            settings.zone, settings.roles, engine.commands.pairs()
+        )
+        self._heartbeat = Heartbeat(
+            engine, self.id, settings.beat_seconds, self._replace
+        )
+        self._runner = Runner(engine, appetite, self.id, settings.slots, self._replace)
+        self._poller = Poller(engine, settings.zone, self.id)
+        self._recoverer = Recoverer(
+            engine, self.id, self._heartbeat, settings.silence_seconds
+        )
+        self._scheduler = Scheduler(engine, self.id, settings.refresh_seconds)
+
+    def run(self) -> int:
+        """Work until `stop`, then drain; returns the exit code."""
+        self._engine.write(self._register)
+        wakeups = self._engine.database.wakeups
+        with wakeups.subscribe(Topic.QUEUE) as queued:
+            with wakeups.subscribe(Topic.CHECKS) as due:
+                claims = Looper("runner", self._runner.round, queued)
+                polls = Looper("poller", self._poller.round, due)
+                others = [
+                    Looper("heartbeat", self._heartbeat.round),
+                    Looper("recoverer", self._recoverer.round),
+                    Looper("scheduler", self._scheduler.round),
+                ]
+                self._runner.on_free = claims.nudge
+                self._poller.on_checked = polls.nudge
+                for looper in (*others, polls, claims):
+                    looper.start()
+                zone = self._settings.zone
+                print(f"worker ready {self.id} zone {zone}", flush=True)
+                self._ending.wait()
+                self._drain(claims, [polls, *others])
+        return self._exit
+
+    def stop(self) -> None:
+        """Ask for the drain; safe in a signal handler."""
+        self._ending.set()
+
+    def _replace(self) -> None:
+        """This process is worn out, or was declared gone: end it for a fresh one."""
+        self._exit = EXIT_REPLACE
+        self._ending.set()
+
+    def _register(self, tx: Transaction) -> None:
+        inventory.check_zone(tx, self._settings.zone)
+        identity = asdict(own_identity())
+        values = {
+            "id": self.id,
+            "zone": self._settings.zone,
+            "roles": list(self._settings.roles),
+            "commands": [list(pair) for pair in self._engine.commands.pairs()],
+            "slots": self._settings.slots,
+        }
+        workers.register(tx, values | identity)
+
+    def _drain(self, claims: Looper, others: Sequence[Looper]) -> None:
+        """Claim nothing more, let calls under way end, and say goodbye."""
+        _log.info("worker %s drains", self.id)
+        self._heartbeat.state = "draining"
+        claims.stop()
+        claims.join(5)
+        if not self._runner.wait_idle(self._settings.drain_seconds):
+            _log.warning("worker %s leaves %d calls", self.id, self._runner.busy)
+        for looper in others:
+            looper.stop()
+        for looper in others:
+            looper.join(2)
+        self._engine.write(self._say_goodbye)
+
+    def _say_goodbye(self, tx: Transaction) -> None:
+        workers.give_up_leases(tx, self.id)
+        if self._runner.busy == 0:
+            # Nothing is left running here, so nobody needs to recover anything. With
+            # calls left, the row stays until others see the process gone.
+            workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
+
+
+def run_worker(engine: Engine, settings: Settings) -> int:
+    """Run a worker in this process until SIGTERM or SIGINT; returns the exit code.
+
+    0 after a drain, 3 when a fresh process should take its place. Raises `UnknownName`
+    for a zone that does not exist.
+    """
+    worker = Worker(engine, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    return worker.run()

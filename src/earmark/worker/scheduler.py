@@ -1,0 +1,42 @@
+"""The scheduler: what is to be done by the clock. One worker at a time, by lease."""
+
+from datetime import timedelta
+
+from earmark.commands import RefreshProvider
+from earmark.engine.enqueue import open_tx
+from earmark.engine.runtime import Engine
+from earmark.store import drafts, inventory, workers
+from earmark.store.database import Transaction
+
+LEASE_SECONDS = 15.0
+_PAUSE_SECONDS = 5.0
+#: Scheduled work waits behind what people ask for.
+LOW_PRIORITY = 200
+DRAFTS_LIVE = timedelta(hours=1)
+
+
+class Scheduler:
+    """Queues the refreshes that are due, and throws old drafts away."""
+
+    def __init__(self, engine: Engine, worker_id: str, refresh_seconds: float) -> None:
+        self._engine = engine
+        self._worker_id = worker_id
+        self._every = timedelta(seconds=refresh_seconds)
+
+    def round(self) -> float:
+        """Do what is due, if this worker leads."""
+        leads = self._engine.write(
+            lambda tx: workers.lead(tx, "scheduler", self._worker_id, LEASE_SECONDS)
+        )
+        if leads:
+            self._engine.write(self._queue_refreshes)
+            self._engine.write(lambda tx: drafts.prune(tx, tx.now - DRAFTS_LIVE))
+        return _PAUSE_SECONDS
+
+    def _queue_refreshes(self, tx: Transaction) -> None:
+        for provider in inventory.refresh_due(tx):
+            inventory.change_provider(
+                tx, provider.id, refresh_due_at=tx.now + self._every
+            )
+            refresh = RefreshProvider(provider=provider.id)
+            refresh.enqueue(open_tx(self._engine, tx), priority=LOW_PRIORITY)
