@@ -5,7 +5,7 @@ whose answer was lost. The engine derives from that what recovery may do; nothin
 knows any command.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -79,12 +79,11 @@ class ProviderConfig:
 class Session(Protocol):
     """A provider's clients, ready for calls from any thread."""
 
-    def capability(self, capability: Callable[..., C], deadline: Deadline) -> C:
+    def capability(self, capability: type[C], deadline: Deadline) -> C:
         """Return the typed client whose calls end by `deadline`.
 
-        `capability` is one of the protocols of `domain.capabilities`; `type[C]` would
-        say so, but type checkers allow no protocol there. Raises `Unsupported` when
-        this kind of provider cannot do it.
+        `capability` is one of the classes of `domain.capabilities`. Raises
+        `Unsupported` when this kind of provider cannot do it.
         """
         ...
 

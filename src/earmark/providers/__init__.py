@@ -1,0 +1,1 @@
+"""Connectors: how each kind of provider is spoken to, and what it promises."""

@@ -1,0 +1,84 @@
+"""The lab's tasks as jobs, for all that makes something new.
+
+A handle is a task's id. When the lab has forgotten the task but shows what it made,
+the handle is `image:ID` or `template:ID`, and the job is done by that.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from earmark.domain.outcome import Done, Failed, Found, Progress, Running
+from earmark.providers.lab.calls import Calls
+
+_MADE = {"image.copy": "image", "template.create": "template"}
+
+
+class CreationJobs:
+    """Jobs of one verb, which make things that one of the lab's lists shows."""
+
+    def __init__(self, calls: Calls, verb: str) -> None:
+        self._calls = calls
+        self._verb = verb
+        self._kind = _MADE[verb]
+
+    def stand(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the jobs stand; those that the lab does not know are missing."""
+        made = [handle for handle in handles if self._made(handle)]
+        ids = [handle for handle in handles if not self._made(handle)]
+        stands: dict[str, Progress] = {
+            task["id"]: progress(task) for task in self._calls.tasks(ids)
+        }
+        if made:
+            there = {self._handle(thing): thing["id"] for thing in self._things()}
+            stands |= {job: Done(there[job]) for job in made if job in there}
+        return stands
+
+    def find(self, token: str) -> list[Found]:
+        """Every task with the token, and what was made with it otherwise.
+
+        A thing whose task is listed is not named a second time. Tasks are read
+        before things: one that ends in between is seen at least once.
+        """
+        tasks = [
+            task
+            for task in self._calls.listed("tasks", {"token": token})
+            if task["verb"] == self._verb and task["token"] == token
+        ]
+        by_task = {task["object"] for task in tasks}
+        return [_found_task(task, token) for task in tasks] + [
+            Found(self._handle(thing), token, Done(thing["id"]))
+            for thing in self._things()
+            if thing["token"] == token and thing["id"] not in by_task
+        ]
+
+    def ended(self, handle: str) -> bool:
+        """True when the handle itself says that the job is done."""
+        return self._made(handle)
+
+    def _things(self) -> list[Any]:
+        return self._calls.listed(f"{self._kind}s")
+
+    def _made(self, handle: str) -> bool:
+        return handle.startswith(f"{self._kind}:")
+
+    def _handle(self, thing: Any) -> str:
+        return f"{self._kind}:{thing['id']}"
+
+
+def progress(task: Any) -> Progress:
+    """How a task stands; one that is being aborted still goes on."""
+    if task["state"] != "finished":
+        return Running(percent=task["progress"], message=task["message"])
+    if task["result"] == "ok":
+        return Done(task["object"], message=task["message"])
+    return Failed(task["message"], code=f"task-{task['result']}")
+
+
+def _found_task(task: Any, token: str) -> Found:
+    stands = progress(task)
+    return Found(
+        task["id"],
+        token,
+        None if isinstance(stands, Running) else stands,
+        {"state": task["state"], "created_at": task["created_at"]},
+    )

@@ -1,0 +1,1 @@
+"""What keeps secrets secret and tells who is asking."""
