@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from earmark.domain.states import Step
 from earmark.domain.task import Task
 from earmark.engine.boundary import boundary
 from earmark.engine.runtime import Engine
@@ -27,8 +28,9 @@ def claim(
         deadline = tx.now + timedelta(seconds=CLAIM_SECONDS)
         claimed = queue.claim(tx, appetite, worker_id, limit, deadline)
         for task in claimed:
-            text = f"Claimed by worker {worker_id} (attempt {task.attempt})."
-            journal.log(tx, task.id, text)
+            step = " to finish it" if task.step is Step.FINISH else ""
+            again = f", recovered {task.recoveries} times" if task.recoveries else ""
+            journal.log(tx, task.id, f"Claimed by worker {worker_id}{step}{again}.")
         return claimed
 
     claimed = engine.write(work)

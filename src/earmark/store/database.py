@@ -140,10 +140,14 @@ def _worth_repeating(error: sa.exc.DBAPIError) -> bool:
 
 def _explained(error: sa.exc.DBAPIError, url: sa.URL) -> Exception:
     """Turn what a person can mend into one clear line; leave bugs as they are."""
-    if not isinstance(error, sa.exc.OperationalError):
-        return error
     where = url.render_as_string(hide_password=True)
     text = " ".join(str(error.orig).split())
+    if "file is not a database" in text:
+        return Unavailable(
+            f"{where} cannot be used: {text}.", hint="Check EARMARK_DATABASE_URL."
+        )
+    if not isinstance(error, sa.exc.OperationalError):
+        return error
     if dialect.retryable(error):
         return Unavailable(
             f"The database {where} is locked by another process.",

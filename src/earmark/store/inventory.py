@@ -2,7 +2,7 @@
 what live in the `inventory` floor; here are plain reads and writes."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,9 @@ from earmark.store import dialect
 from earmark.store.database import Transaction
 from earmark.store.schema import disks, providers, templates, vms, zones
 from earmark.store.wakeups import Topic
+
+#: Whoever adds a provider queues its first listing; the scheduler only follows.
+FIRST_REFRESH = timedelta(minutes=1)
 
 _PROVIDER = [providers.c[name] for name in Provider.__slots__]
 
@@ -91,7 +94,7 @@ def provider(tx: Transaction, ref: str) -> Provider:
 def add_provider(tx: Transaction, new: Provider) -> None:
     """Insert a provider; raises `NameTaken`."""
     values = {name: getattr(new, name) for name in Provider.__slots__}
-    values |= {"created_at": tx.now, "refresh_due_at": tx.now}
+    values |= {"created_at": tx.now, "refresh_due_at": tx.now + FIRST_REFRESH}
     values |= {"settings": dict(new.settings), "secrets": dict(new.secrets)}
     if not dialect.insert_new(tx.connection, providers, values):
         raise NameTaken(

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from earmark.domain.errors import SchemaMismatch, Unavailable
+from earmark.domain.errors import SchemaMismatch
 from earmark.domain.ids import new_id
 from earmark.domain.task import DEFAULT_ZONE
 from earmark.store import dialect
@@ -84,18 +84,9 @@ def version_of(database: Database) -> tuple[str | None, str]:
 def _versions(connection: sa.Connection) -> tuple[str | None, str]:
     head = ScriptDirectory.from_config(script_config()).get_current_head()
     assert head is not None
-    try:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": VERSION_TABLE}
-        )
-        return context.get_current_revision(), head
-    except sa.exc.DatabaseError as error:
-        if "not a database" in str(error.orig):
-            raise Unavailable(
-                "The database file is not a SQLite database.",
-                hint="Check EARMARK_DATABASE_URL.",
-            ) from error
-        raise
+    options = {"version_table": VERSION_TABLE}
+    context = MigrationContext.configure(connection, opts=options)
+    return context.get_current_revision(), head
 
 
 def _refuse_newer(current: str | None, head: str) -> None:

@@ -52,23 +52,25 @@ class Worker:
         """Work until `stop`, then drain; returns the exit code."""
         self._engine.write(self._register)
         wakeups = self._engine.database.wakeups
-        with wakeups.subscribe(Topic.QUEUE) as queued:
-            with wakeups.subscribe(Topic.CHECKS) as due:
-                claims = Looper("runner", self._runner.round, queued)
-                polls = Looper("poller", self._poller.round, due)
-                others = [
-                    Looper("heartbeat", self._heartbeat.round),
-                    Looper("recoverer", self._recoverer.round),
-                    Looper("scheduler", self._scheduler.round),
-                ]
-                self._runner.on_free = claims.nudge
-                self._poller.on_checked = polls.nudge
-                for looper in (*others, polls, claims):
-                    looper.start()
-                zone = self._settings.zone
-                print(f"worker ready {self.id} zone {zone}", flush=True)
-                self._ending.wait()
-                self._drain(claims, [polls, *others])
+        with (
+            wakeups.subscribe(Topic.QUEUE) as queued,
+            wakeups.subscribe(Topic.CHECKS) as due,
+        ):
+            claims = Looper("runner", self._runner.round, queued)
+            polls = Looper("poller", self._poller.round, due)
+            others = [
+                Looper("heartbeat", self._heartbeat.round),
+                Looper("recoverer", self._recoverer.round),
+                Looper("scheduler", self._scheduler.round),
+            ]
+            self._runner.on_free = claims.nudge
+            self._poller.on_checked = polls.nudge
+            for looper in (*others, polls, claims):
+                looper.start()
+            zone = self._settings.zone
+            print(f"worker ready {self.id} zone {zone}", flush=True)
+            self._ending.wait()
+            self._drain(claims, [polls, *others])
         return self._exit
 
     def stop(self) -> None:

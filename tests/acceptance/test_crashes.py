@@ -1,0 +1,86 @@
+"""SIGKILL of a worker at every boundary of the path, both stores (invariants 1 to 8).
+
+A real process kills itself at the boundary, exactly there; another one, started
+afterwards, must bring the task to its right end with one effect at the provider.
+"""
+
+import pytest
+
+from earmark.commands import AddVmTemplate, PowerOff, RefreshProvider
+from earmark.domain.inventory import PowerState
+from earmark.store import inventory
+from tests.acceptance.house import House
+
+EXTERNAL_JOB = (
+    "claim.committed",
+    "plan.committed",
+    "prepare.done",
+    "send.committed",
+    "send.answered",
+    "bind.committed",
+    "poll.answered",
+    "settle.committed",
+)
+#: The three copies and the seal: each boundary once for every one of them.
+TEMPLATE = (
+    "claim.committed",
+    "plan.committed",
+    *(f"send.committed:{turn}" for turn in (1, 2, 3, 4)),
+    *(f"send.answered:{turn}" for turn in (1, 2, 3, 4)),
+    *(f"bind.committed:{turn}" for turn in (1, 2, 3, 4)),
+    *(f"settle.committed:{turn}" for turn in (1, 2, 3, 4)),
+    "finish.started",
+)
+ACTION = ("claim.committed", "plan.committed", "act.answered", "settle.committed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("boundary", EXTERNAL_JOB)
+def test_power_off_survives(house: House, boundary: str) -> None:
+    task = house.ask(PowerOff(vm="web01"))
+    assert house.worker(crash_at=boundary).wait() == -9
+    house.worker()
+    ended = house.end_of(task)
+    assert ended.outcome == "ok", house.story(task)
+    assert house.vm("web01").power_state is PowerState.OFF
+    house.assert_one_effect_each(task)
+    house.assert_settled(task)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("boundary", TEMPLATE)
+def test_a_template_of_three_disks_survives(house: House, boundary: str) -> None:
+    task = house.ask(AddVmTemplate(vm="db01", name="golden"))
+    assert house.worker(crash_at=boundary).wait() == -9
+    house.worker()
+    ended = house.end_of(task)
+    assert ended.outcome == "ok", house.story(task)
+    house.assert_one_effect_each(task)
+    house.assert_settled(task)
+    (template,) = house.engine.read(inventory.list_templates)
+    (there,) = house.lab.call("GET", "/templates").json()["templates"]
+    assert (template.external_id, list(template.images)) == (
+        there["id"],
+        there["images"],
+    )
+    assert len(template.images) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("boundary", ACTION)
+def test_a_refresh_survives(house: House, boundary: str) -> None:
+    task = house.ask(RefreshProvider(provider="lab"))
+    assert house.worker(crash_at=boundary).wait() == -9
+    house.worker()
+    assert house.end_of(task).outcome == "ok"
+    house.assert_settled(task)
+
+
+def test_one_kill_between_intent_and_answer(house: House) -> None:
+    """The heart of it, quick enough for every day."""
+    task = house.ask(AddVmTemplate(vm="db01", name="golden"))
+    assert house.worker(crash_at="send.answered:2").wait() == -9
+    house.worker()
+    assert house.end_of(task).outcome == "ok"
+    house.assert_one_effect_each(task)
+    house.assert_settled(task)

