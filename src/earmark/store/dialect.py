@@ -155,4 +155,6 @@ def insert_new(
     """Insert unless a unique key stands in the way; False when it does."""
     make = sqlite.insert if is_sqlite(connection) else postgresql.insert
     statement = make(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # An INSERT's row count is not kept by every driver; what it returns is.
+    inserted = connection.execute(statement.returning(*table.primary_key))
+    return inserted.first() is not None
