@@ -1,0 +1,83 @@
+"""`earmark db`: the database itself."""
+
+from typing import Any
+
+import click
+import sqlalchemy as sa
+
+from earmark.cli.asking import json_option
+from earmark.cli.output import print_facts, print_json
+from earmark.cli.session import Session, pass_session
+from earmark.domain.states import TaskState
+from earmark.engine.runtime import Engine
+from earmark.store.database import Database, Transaction
+from earmark.store.migrate import version_of
+from earmark.store.schema import tasks
+
+
+@click.group(no_args_is_help=True)
+def db() -> None:
+    """The database: make it, bring it up to date, see how full it is."""
+
+
+@db.command()
+@pass_session
+def migrate(session: Session) -> None:
+    """Make the database and the key file, or bring the schema up to date."""
+    engine = session.launch.open_engine(session.settings, create=True)
+    try:
+        version, _ = version_of(engine.database)
+        click.echo(f"{_where(engine.database)} is at schema {version}.")
+    finally:
+        engine.close()
+
+
+@db.command()
+@json_option
+@pass_session
+def status(session: Session, as_json: bool) -> None:
+    """Show schema, size and how many tasks there are in each state."""
+    with session.engine() as engine:
+        facts = _status(engine)
+    if as_json:
+        print_json(facts)
+        return
+    size = facts["size_bytes"]
+    counts = facts["tasks"].items()
+    print_facts(
+        {
+            "database": facts["database"],
+            "schema": facts["schema"],
+            "size": f"{size / 1e6:.1f} MB" if size is not None else "",
+            "tasks": "\n".join(f"{count} {state}" for state, count in counts if count)
+            or "none",
+        }
+    )
+
+
+def _status(engine: Engine) -> dict[str, Any]:
+    def count(tx: Transaction) -> dict[str, int]:
+        number = sa.func.count().label("number")
+        query = sa.select(tasks.c.state, number).group_by(tasks.c.state)
+        found = {row.state: int(row.number) for row in tx.execute(query)}
+        return {state.value: found.get(state, 0) for state in TaskState}
+
+    return {
+        "database": _where(engine.database),
+        "schema": version_of(engine.database)[0],
+        "size_bytes": _size(engine.database),
+        "tasks": engine.read(count),
+    }
+
+
+def _where(database: Database) -> str:
+    return database.url.render_as_string(hide_password=True)
+
+
+def _size(database: Database) -> int | None:
+    """Bytes on disk of a SQLite file with what stands beside it; a server's size is
+    the server's affair."""
+    if database.file is None:
+        return None
+    files = database.file.parent.glob(f"{database.file.name}*")
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,86 @@
+"""The JSON documents of `--json`: the contract's names and no others."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from earmark.domain.inventory import Disk, Provider, Zone
+from earmark.engine.browse import TaskFace
+
+Document = dict[str, Any]
+
+_TASK = (
+    "id",
+    "command",
+    "title",
+    "state",
+    "outcome",
+    "progress",
+    "message",
+    "result",
+    "error",
+    "object",
+    "user",
+    "parent",
+    "zone",
+    "role",
+    "attempt",
+    "waiting_for",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "version",
+)
+
+
+def task_document(task: TaskFace) -> Document:
+    """A task; `result` is null unless it ended well, `error` unless it did not."""
+    facts = asdict(task)
+    return {name: facts[name] for name in _TASK}
+
+
+def vm_document(vm: Any, disks: Sequence[Disk]) -> Document:
+    """A VM, of its row with the provider's name and zone beside it."""
+    return {
+        "id": vm.id,
+        "name": vm.name,
+        "provider": vm.provider,
+        "zone": vm.zone,
+        "power_state": vm.power_state,
+        "disks": [asdict(disk) for disk in disks],
+    }
+
+
+def provider_document(provider: Provider) -> Document:
+    """A provider, without a word of its secrets."""
+    return {
+        "id": provider.id,
+        "name": provider.name,
+        "kind": provider.kind,
+        "zone": provider.zone,
+        "settings": dict(provider.settings),
+        "health": provider.health,
+        "health_message": provider.health_message,
+        "created_at": provider.created_at,
+        "refreshed_at": provider.refreshed_at,
+    }
+
+
+def zone_document(zone: Zone, live_workers: int) -> Document:
+    """A zone, and how many workers stand in it."""
+    return asdict(zone) | {"workers": live_workers}
+
+
+def worker_document(worker: Any, state: str) -> Document:
+    """A worker, of its row; `state` as far as it can be believed."""
+    return {
+        "id": worker.id,
+        "zone": worker.zone,
+        "roles": list(worker.roles),
+        "state": state,
+        "host": worker.host,
+        "pid": worker.pid,
+        "slots": worker.slots,
+        "started_at": worker.started_at,
+        "seen_at": worker.seen_at,
+    }
