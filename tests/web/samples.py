@@ -79,6 +79,7 @@ def task(number: int, title: str, state: str = "done", **changed: object) -> Tas
         started_at=None if state == "queued" else ago(minutes=number - 0.1),
         finished_at=ago(minutes=number - 0.7) if state == "done" else None,
         version=7,
+        offers=frozenset({"cancel", "retry"}),
     )
     return replace(made, **changed)  # type: ignore[arg-type]
 
@@ -229,6 +230,7 @@ PLACEHOLDER = PlaceholderView(
         EvidenceView(ago(minutes=4.5), "probe", "The VM is still on"),
         EvidenceView(ago(minutes=4), "probe", "The provider answered 503 three times"),
     ),
+    decidable=True,
 )
 
 PROVIDERS = (
@@ -287,11 +289,10 @@ TEMPLATES = (
         LAB,
         Ref("vm", "v2", "db-02", "/vms/v2"),
         3,
-        270 * GIB,
         ago(days=2),
         Ref("task", "1", "Create template", "/tasks/1"),
     ),
-    TemplateView("t2", "minimal", LAB, None, 1, 4 * GIB, ago(days=40), None),
+    TemplateView("t2", "minimal", LAB, None, 1, ago(days=40), None),
 )
 
 FIELDS = (
@@ -299,7 +300,9 @@ FIELDS = (
     FormField(
         "zone",
         "Zone",
-        value="north",
+        "select",
+        value="east",
+        choices=("east", "south", "west"),
         help="Whose workers reach it.",
         error="No zone is called north; known are east, south and west.",
     ),
@@ -358,8 +361,10 @@ PAGES: Mapping[str, Page] = {
     "task": TaskPage(COPYING, None, Ref("p", "lab", "Lab", "/p"), LOG, (), "key-1"),
     "task-held": TaskPage(HELD, PARENT, None, LOG[-4:], (PLACEHOLDER,), "key-1"),
     "task-failed": TaskPage(FAILED, None, None, (), (), "key-1"),
-    "wait": WaitPage(RUNNING, "/tasks/1/wait?next=vm", "/vms/v1"),
-    "wait-no-worker": WaitPage(QUEUED, "/tasks/1/wait?next=vm", "/vms/v4", True),
+    "wait": WaitPage(RUNNING, "/tasks/1/wait?next=vm", "/pages/wait?hold=1", "/vms/v1"),
+    "wait-no-worker": WaitPage(
+        QUEUED, "/tasks/1/wait?next=vm", "/pages/wait", "/vms/v4", True
+    ),
     "providers": ProvidersPage(PROVIDERS, "key-1"),
     "provider": ProviderPage(PROVIDERS[1], TASKS[8:9], "key-1"),
     "provider-new": ProviderFormPage(

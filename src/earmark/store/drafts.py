@@ -56,6 +56,25 @@ def change(tx: Transaction, draft_id: str, **values: Any) -> None:
     )
 
 
+def unfinished(tx: Transaction, owner: str) -> list[Draft]:
+    """The owner's drafts that have not become providers, the newest first."""
+    query = (
+        sa.select(*_FIELDS)
+        .where(
+            provider_drafts.c.owner == owner, provider_drafts.c.provider_id.is_(None)
+        )
+        .order_by(provider_drafts.c.id.desc())
+        .limit(20)
+    )
+    return [Draft(**row._mapping) for row in tx.execute(query)]
+
+
+def delete(tx: Transaction, draft: Draft) -> None:
+    """Delete a draft that a later one replaces, with its secrets."""
+    delete_secrets(tx, list(draft.secrets.values()))
+    tx.execute(sa.delete(provider_drafts).where(provider_drafts.c.id == draft.id))
+
+
 def prune(tx: Transaction, before: datetime) -> int:
     """Delete drafts made before then, with the secrets that became no provider's."""
     rows = tx.execute(

@@ -7,12 +7,12 @@ there, so one message can serve every browser that listens to a topic.
 
 | topic | its fragments |
 |---|---|
-| every | `nav_tasks`, `notices` |
-| `vms` | `vm_row` |
+| every | `nav_tasks` |
+| `vms:QUERY` | `vms_body`, `vm_row` |
 | `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
-| `tasks` | `task_row`, `tasks_new` |
+| `tasks:QUERY` | `task_row`, `tasks_new` |
 | `task:ID` | `task_panel`, `task_placeholders`, `task_tree`, `branch_row`, `task_log` |
-| `wait:ID` | `wait_panel` |
+| `wait:ADDRESS` | `wait_panel` |
 | `providers` | `provider_row` |
 | `provider:ID` | `provider_panel`, `provider_tasks` |
 | `templates` | `templates_body` |
@@ -129,6 +129,20 @@ def wait_panel(task: TaskView, self_href: str) -> Fragment:
     """Show what a wait waits for; at the end it sends the browser on."""
     return _fragment(
         "wait_panel", f"wait-panel-{task.id}", task=task, self_href=self_href
+    )
+
+
+def vms_body(
+    vms: Sequence[VmView], q: str, has_providers: bool, more_href: str | None
+) -> Fragment:
+    """Show one page of the list of VMs, or why there is none."""
+    return _fragment(
+        "vms_body",
+        "vms",
+        vms=vms,
+        q=q,
+        has_providers=has_providers,
+        more_href=more_href,
     )
 
 

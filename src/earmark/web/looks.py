@@ -101,7 +101,6 @@ _SUSPENDED, _UNKNOWN = PowerState.SUSPENDED, PowerState.UNKNOWN
 POWER_VERBS = (
     PowerVerb("start", "Power on", "power", frozenset({_OFF, _SUSPENDED, _UNKNOWN})),
     PowerVerb("shutdown", "Shut down", "moon", frozenset({_ON, _UNKNOWN})),
-    PowerVerb("restart", "Restart", "rotate-cw", frozenset({_ON})),
     PowerVerb("stop", "Power off", "power-off", frozenset({_ON, _SUSPENDED, _UNKNOWN})),
 )
 

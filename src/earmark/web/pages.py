@@ -7,9 +7,10 @@ topics opens none. `Shell` is what surrounds every page.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import ClassVar
+from urllib.parse import urlencode
 
 from earmark.web.views import (
     FormField,
@@ -67,11 +68,17 @@ class VmsPage(Page):
     template = "vms.html"
     section = "vms"
     heading = "VMs"
-    topics = ("vms",)
     vms: tuple[VmView, ...]
     q: str = ""
+    after: str = ""
+    """The name after which the page begins."""
     has_providers: bool = True
-    older_href: str | None = None
+    more_href: str | None = None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The VMs of this very page."""
+        return (f"vms:{urlencode({'q': self.q, 'after': self.after})}",)
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,12 @@ class TaskFilters:
     @property
     def any(self) -> bool:
         """Whether the list is narrowed at all."""
-        return bool(self.state or self.outcome or self.command or self.q)
+        return bool(self.query)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The filters as an address has them."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -136,13 +148,20 @@ class TasksPage(Page):
     template = "tasks.html"
     section = "tasks"
     heading = "Tasks"
-    topics = ("tasks",)
     tasks: tuple[TaskView, ...]
     filters: TaskFilters
     commands: tuple[str, ...]
     older_href: str | None = None
     newest_href: str | None = None
     """The first page again, where this is not it."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The tasks of this very page, and how many have come since."""
+        shown = {"newest": self.tasks[0].id if self.tasks else ""}
+        if self.newest_href:
+            shown["older"] = "yes"
+        return (f"tasks:{urlencode(self.filters.query | shown)}",)
 
     @property
     def command_choices(self) -> list[tuple[str, str]]:
@@ -184,6 +203,8 @@ class WaitPage(Page):
     task: TaskView
     self_href: str
     """This page: asked again after the end, it answers with a redirect to `next`."""
+    hold_href: str
+    """This page for browsers without JavaScript: the answer waits for the end."""
     background_href: str
     offer_background: bool = False
     """Whether ten seconds have passed already."""
@@ -196,7 +217,7 @@ class WaitPage(Page):
     @property
     def topics(self) -> tuple[str, ...]:
         """The wait panel of the task."""
-        return (f"wait:{self.task.id}",)
+        return (f"wait:{self.self_href}",)
 
 
 @dataclass(frozen=True)
@@ -253,17 +274,8 @@ class ProviderFormPage(Page):
     fields: tuple[FormField, ...]
     idempotency_key: str
     error: str | None = None
-    verified: str | None = None
-    """What the provider answered when the credentials were checked."""
-    verify_task: TaskView | None = None
-    """The check of the credentials, while it runs."""
-    self_href: str = ""
-    """This page: asked again after the check, it shows what came of it."""
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The check of the credentials."""
-        return (f"wait:{self.verify_task.id}",) if self.verify_task else ()
+    draft: str | None = None
+    """The form that was sent before; its secrets are kept, sealed."""
 
 
 @dataclass(frozen=True)

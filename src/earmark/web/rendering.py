@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -71,7 +72,7 @@ def size(count: int) -> str:
 
 def topics_url(topics: Iterable[str]) -> str:
     """Address the one stream that a page listens to."""
-    return "/events?topics=" + ",".join(topics)
+    return "/events?" + urlencode({"topics": ",".join(topics)}, safe=",:")
 
 
 @cache

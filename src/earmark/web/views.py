@@ -74,6 +74,8 @@ class TaskView:
     version: int
     depth: int = 0
     children: tuple[TaskView, ...] = ()
+    offers: frozenset[str] = frozenset()
+    """What may be asked of it now: `cancel`, `retry`."""
 
     @property
     def href(self) -> str:
@@ -86,15 +88,21 @@ class TaskView:
         return self.state == TaskState.DONE
 
     @property
+    def over(self) -> bool:
+        """Whether waiting helps no more: it has ended, or a person must decide."""
+        return self.done or self.state == TaskState.HELD
+
+    @property
     def stoppable(self) -> bool:
         """Whether asking it to stop still means something."""
-        return self.state in STOPPABLE
+        return "cancel" in self.offers and self.state in STOPPABLE
 
     @property
     def retryable(self) -> bool:
         """Whether a person may ask for the same again, as a new task."""
         ended_well = self.outcome in (Outcome.OK, Outcome.WARNED)
-        return self.done and self.parent is None and not ended_well
+        offered = "retry" in self.offers and self.done and self.parent is None
+        return offered and not ended_well
 
     @property
     def spoken(self) -> str:
@@ -226,7 +234,6 @@ class TemplateView:
     provider: ProviderRef
     vm: Ref | None
     disks: int
-    size_bytes: int
     created_at: datetime
     task: Ref | None
 
@@ -262,6 +269,8 @@ class PlaceholderView:
     first_sent_at: datetime | None
     next_check_at: datetime | None
     evidence: tuple[EvidenceView, ...]
+    decidable: bool = False
+    """Whether a person may say here what is true at the provider."""
 
 
 @dataclass(frozen=True)
@@ -270,13 +279,15 @@ class FormField:
 
     name: str
     label: str
-    type: Literal["text", "password", "url", "number"] = "text"
+    type: Literal["text", "password", "url", "number", "select"] = "text"
     required: bool = True
     help: str | None = None
     value: str = ""
     error: str | None = None
     kept: bool = False
     """A secret that is kept sealed already: empty means keep it."""
+    choices: tuple[str, ...] = ()
+    """What a `select` can be set to."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,182 @@
+"""The JSON documents of the API: the contract's names and no others."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from earmark.domain.inventory import PowerState
+from earmark.domain.states import Outcome, TaskState
+
+
+class Document(BaseModel):
+    """What all documents have in common: they are made of our own objects."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ObjectOut(Document):
+    """What a task works on."""
+
+    type: str
+    id: str
+    name: str
+
+
+class WaitingForOut(Document):
+    """What an unfinished task waits for, and since when."""
+
+    kind: str
+    text: str
+    since: datetime
+
+
+class TaskOut(Document):
+    """One run of a command."""
+
+    id: str
+    command: str
+    title: str
+    state: TaskState
+    outcome: Outcome | None
+    progress: int = Field(ge=0, le=100)
+    message: str
+    result: Any
+    error: dict[str, Any] | None
+    object: ObjectOut | None
+    user: str
+    parent: str | None
+    zone: str
+    role: str
+    attempt: int
+    waiting_for: WaitingForOut | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+    @property
+    def over(self) -> bool:
+        """Whether waiting helps no more."""
+        return self.state in (TaskState.DONE, TaskState.HELD)
+
+
+class LogLineOut(Document):
+    """One line of a task's log; numbers start at 1 and have no gaps."""
+
+    number: int
+    at: datetime
+    level: str
+    text: str
+
+
+class CommandOut(BaseModel):
+    """A command that can be asked for, and what it takes."""
+
+    name: str
+    title: str
+    version: int
+    description: str
+    parameters: dict[str, Any] = Field(description="JSON Schema of the parameters")
+
+
+class DiskOut(Document):
+    """A disk of a VM."""
+
+    id: str
+    alias: str
+    size_bytes: int
+    domain: str
+
+
+class VmOut(BaseModel):
+    """A VM as last observed."""
+
+    id: str
+    name: str
+    provider: str
+    zone: str
+    power_state: PowerState
+    disks: list[DiskOut]
+    observed_at: datetime | None
+    busy_task: str | None = Field(
+        description="The newest task on it that has not ended"
+    )
+
+
+class TemplateOut(BaseModel):
+    """A VM template."""
+
+    id: str
+    name: str
+    provider: str
+    vm: str | None
+    disks: int
+    created_at: datetime
+
+
+class ProviderOut(Document):
+    """A provider, without a word of its secrets."""
+
+    id: str
+    name: str
+    kind: str
+    zone: str
+    settings: dict[str, Any]
+    health: str
+    health_message: str
+    created_at: datetime | None
+    refreshed_at: datetime | None
+
+
+class WorkerOut(Document):
+    """A worker process."""
+
+    id: str
+    zone: str
+    roles: list[str]
+    state: str
+    host: str
+    pid: int
+    slots: int
+    started_at: datetime
+    seen_at: datetime
+
+
+class ZoneOut(BaseModel):
+    """A zone, and how many live workers stand in it."""
+
+    id: str
+    name: str
+    description: str
+    workers: int
+
+
+class VerifyIn(BaseModel):
+    """An endpoint whose credentials are to be tried; nothing is saved."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    kind: str
+    zone: str = "default"
+    settings: dict[str, Any]
+    secrets: dict[str, str]
+
+
+class ProblemField(BaseModel):
+    """One part of the request that was wrong."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 writes it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str = ""
+    errors: list[ProblemField] = []

@@ -1,0 +1,81 @@
+"""The web application: every route, behind one guard."""
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from earmark.domain.errors import EarmarkError
+from earmark.domain.settings import Settings
+from earmark.engine.runtime import Engine
+from earmark.web import faults
+from earmark.web.api.application import create_api
+from earmark.web.guard import Guard
+from earmark.web.live.watcher import Watcher
+from earmark.web.pages import ErrorPage
+from earmark.web.routes import providers, rest, tasks, vms, waits
+from earmark.web.site import Site, bare_shell, html, show
+
+
+def create_app(engine: Engine, settings: Settings) -> Starlette:
+    """Put the pages, the streams and the API around an engine.
+
+    The watcher is at `app.state.site.watcher`; close it before the server ends, so
+    that open streams end too.
+    """
+    site = Site(engine, settings, Watcher(engine))
+    api = create_api(site)
+    app = Starlette(
+        routes=[
+            *vms.ROUTES,
+            *waits.ROUTES,
+            *tasks.ROUTES,
+            *providers.ROUTES,
+            *rest.ROUTES,
+            Mount("/api/v1", api),
+        ],
+        middleware=[Middleware(Guard)],
+        exception_handlers={
+            EarmarkError: _known_error,
+            HTTPException: _http_error,
+            Exception: _unknown_error,
+        },
+    )
+    app.state.site = site
+    return app
+
+
+async def _known_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, EarmarkError)
+    return await _error(request, faults.status_of(error), str(error), error.hint)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = "No page has this address." if error.status_code == 404 else error.detail
+    response = await _error(request, error.status_code, text)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _unknown_error(request: Request, error: Exception) -> Response:
+    return await _error(request, 500, "The request ran into an error of Earmark's own.")
+
+
+async def _error(
+    request: Request, status: int, text: str, advice: str = ""
+) -> Response:
+    page = ErrorPage(
+        status=status,
+        title=faults.title_of(status),
+        text=text,
+        advice=advice or faults.advice_of(status),
+    )
+    try:
+        return await run_in_threadpool(show, request, page, status)
+    except EarmarkError:  # the database itself is what failed
+        return html(page, bare_shell(), status)

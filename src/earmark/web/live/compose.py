@@ -1,0 +1,163 @@
+"""What every open page should show now, read once for all of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from earmark.engine import browse
+from earmark.store import inventory
+from earmark.store.database import Transaction
+from earmark.web import fragments
+from earmark.web.fragments import Fragment
+from earmark.web.listing import tasks_href, vms_more
+from earmark.web.live.topics import PageTopic
+from earmark.web.reading import machines, providers, tasks, workers
+
+#: What every page shows, whatever else it is about.
+EVERY = PageTopic("every")
+Shown = dict[PageTopic, tuple[Fragment, ...]]
+
+
+class Composer:
+    """Renders what pages watch. Equal views are rendered once and kept until the
+    next round; the number of statements grows with the kinds of topics and with the
+    different lists looked at, not with the browsers."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Any, Fragment] = {}
+        self._used: dict[Any, Fragment] = {}
+
+    def compose(self, tx: Transaction, topics: Iterable[PageTopic]) -> Shown:
+        """Render all the fragments of all the topics."""
+        self._used = {}
+        by_name: dict[str, list[PageTopic]] = {}
+        for topic in sorted(topics):
+            by_name.setdefault(topic.name, []).append(topic)
+        shown: Shown = {EVERY: (self._press(fragments.nav_tasks, tasks.under_way(tx)),)}
+        ways = {
+            "vms": self._vms,
+            "vm": self._vm,
+            "tasks": self._tasks,
+            "task": self._task,
+            "wait": self._wait,
+            "providers": self._providers,
+            "provider": self._provider,
+            "templates": self._templates,
+            "workers": self._workers,
+        }
+        for name, wanted in by_name.items():
+            shown |= ways[name](tx, wanted)
+        self._kept = self._used
+        return shown
+
+    def _press(self, make: Callable[..., Fragment], *shown: Any) -> Fragment:
+        key = (make, shown)
+        found = self._kept.get(key) or self._used.get(key) or make(*shown)
+        self._used[key] = found
+        return found
+
+    def _vms(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        lists = {}
+        for topic in wanted:
+            asked = topic.query
+            lists[topic] = machines.list_vms(
+                tx, asked.get("q", ""), asked.get("after", "")
+            )
+        rows = {row.id: row for listed in lists.values() for row in listed}
+        views = {view.id: view for view in machines.vm_views(tx, list(rows.values()))}
+        has_providers = bool(inventory.list_providers(tx))
+        shown: Shown = {}
+        for topic, listed in lists.items():
+            q = topic.query.get("q", "")
+            on_page = tuple(views[row.id] for row in listed[: machines.PAGE])
+            table = self._table(on_page, q, has_providers, vms_more(listed, q))
+            shown[topic] = (table, *(self._press(fragments.vm_row, v) for v in on_page))
+        return shown
+
+    def _table(
+        self, on_page: tuple[Any, ...], q: str, has_providers: bool, more: str | None
+    ) -> Fragment:
+        # The table is sent when other VMs are in it; its rows go by themselves.
+        ids = tuple(view.id for view in on_page)
+        key = (fragments.vms_body, ids, q, has_providers, more)
+        found = self._kept.get(key) or fragments.vms_body(
+            on_page, q, has_providers, more
+        )
+        self._used[key] = found
+        return found
+
+    def _vm(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        ids = [topic.about for topic in wanted]
+        views = machines.vm_views(tx, machines.vms_by_ids(tx, ids))
+        locks = machines.locks_on_vms(tx, ids)
+        recent = tasks.recent_on(tx, "vm", ids)
+        return {
+            PageTopic("vm", vm.id): (
+                self._press(fragments.vm_panel, vm),
+                self._press(fragments.vm_locks, vm, locks.get(vm.id, ())),
+                self._press(fragments.vm_tasks, vm, recent.get(vm.id, ())),
+            )
+            for vm in views
+        }
+
+    def _tasks(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        shown: Shown = {}
+        for topic in wanted:
+            query = topic.query
+            which = tasks.filter_of(query)
+            newest = query.get("newest", "")
+            listed = browse.list_tasks(tx, tasks.up_to(which, newest))
+            rows = [self._press(fragments.task_row, v) for v in tasks.views(tx, listed)]
+            older = "older" in query
+            newer = 0 if older else tasks.count_newer(tx, which, newest)
+            chip = self._press(fragments.tasks_new, newer, tasks_href(query))
+            shown[topic] = (chip, *rows)
+        return shown
+
+    def _task(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        shown: Shown = {}
+        found = tasks.details(tx, [topic.about for topic in wanted])
+        for task_id, detail in found.items():
+            task = detail.task
+            shown[PageTopic("task", task_id)] = (
+                self._press(fragments.task_panel, task),
+                self._press(fragments.task_placeholders, task, detail.placeholders),
+                self._press(fragments.task_tree, task),
+                self._press(fragments.task_log, task, detail.log),
+            )
+        return shown
+
+    def _wait(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        found = tasks.by_ids(tx, {topic.task_id for topic in wanted})
+        views = {view.id: view for view in tasks.views(tx, found)}
+        return {
+            topic: (
+                self._press(fragments.wait_panel, views[topic.task_id], topic.about),
+            )
+            for topic in wanted
+            if topic.task_id in views
+        }
+
+    def _providers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        views = providers.provider_views(tx, inventory.list_providers(tx))
+        rows = tuple(self._press(fragments.provider_row, view) for view in views)
+        return dict.fromkeys(wanted, rows)
+
+    def _provider(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        ids = {topic.about for topic in wanted}
+        known = [it for it in inventory.list_providers(tx) if it.id in ids]
+        recent = tasks.recent_on(tx, "provider", ids)
+        return {
+            PageTopic("provider", view.id): (
+                self._press(fragments.provider_panel, view),
+                self._press(fragments.provider_tasks, view, recent.get(view.id, ())),
+            )
+            for view in providers.provider_views(tx, known)
+        }
+
+    def _templates(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.templates_body, machines.template_views(tx))
+        return dict.fromkeys(wanted, (body,))
+
+    def _workers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        zones = self._press(fragments.zones, workers.zone_views(tx))
+        return dict.fromkeys(wanted, (zones,))

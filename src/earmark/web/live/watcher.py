@@ -1,0 +1,141 @@
+"""The watcher: one thread that looks for everybody who looks at a page or waits.
+
+Whatever the number of browsers, a change costs one reading transaction; see `compose`.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from earmark.domain.errors import EarmarkError
+from earmark.engine.runtime import Engine
+from earmark.store.wakeups import Signal, Topic
+from earmark.web.fragments import signal
+from earmark.web.live.compose import Composer, Shown
+from earmark.web.live.streams import Stream
+from earmark.web.live.topics import PageTopic
+from earmark.web.reading import tasks
+
+#: At most this often does the watcher look, however much is committed.
+ROUND_SECONDS = 0.05
+#: Even if every wake-up is lost, it looks this often while anybody is there.
+SAFETY_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Knows the open streams and the waits, and tells them what has changed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._composer = Composer()
+        self._streams: set[Stream] = set()
+        self._waits: set[tuple[str, asyncio.Future[None]]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._signal: Signal | None = None
+
+    @contextmanager
+    def stream(self, topics: frozenset[PageTopic]) -> Iterator[Stream]:
+        """Open a stream for a page; it is told all that the page shows, at once."""
+        made = Stream(topics)
+        with self._lock:
+            self._streams.add(made)
+            closed = self._closed
+        if closed:
+            made.end(signal("earmark:bye"))
+        self._look()
+        try:
+            yield made
+        finally:
+            with self._lock:
+                self._streams.discard(made)
+
+    async def over(self, task_id: str, seconds: float) -> None:
+        """Return when the task is over, or the time, or this server."""
+        wait = (task_id, asyncio.get_running_loop().create_future())
+        with self._lock:
+            if self._closed:
+                return
+            self._waits.add(wait)
+        self._look()
+        try:
+            async with asyncio.timeout(seconds):
+                await wait[1]
+        except TimeoutError:
+            return
+        finally:
+            with self._lock:
+                self._waits.discard(wait)
+
+    def close(self) -> None:
+        """Say goodbye to every page, and let every wait go."""
+        with self._lock:
+            self._closed = True
+            streams, waits = set(self._streams), set(self._waits)
+        for stream in streams:
+            stream.end(signal("earmark:bye"))
+        self._release(waits)
+        if self._signal is not None:
+            self._signal.set()
+
+    def _look(self) -> None:
+        """Look now, and start to when this is the first who wants to know."""
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(
+                    target=self._run, name="earmark-watch", daemon=True
+                )
+                self._thread.start()
+        if self._signal is not None:
+            self._signal.set()
+
+    def _run(self) -> None:
+        with self._engine.database.wakeups.subscribe(Topic.CHANGES) as changed:
+            self._signal = changed
+            while not self._closed:
+                began = time.monotonic()
+                try:
+                    self._round()
+                except EarmarkError as error:
+                    _log.warning("the pages cannot be kept up to date: %s", error)
+                except Exception:  # noqa: BLE001 - one bad round must not be the last
+                    _log.exception("a round of the watcher failed")
+                changed.wait(SAFETY_SECONDS)
+                time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
+
+    def _round(self) -> None:
+        with self._lock:
+            streams, waits = set(self._streams), set(self._waits)
+        if streams:
+            topics = {topic for stream in streams for topic in stream.topics}
+            shown = self._engine.read(lambda tx: self._composer.compose(tx, topics))
+            self._tell(streams, shown)
+        if waits:
+            ids = {task_id for task_id, _ in waits}
+            ended = self._engine.read(lambda tx: tasks.over(tx, ids))
+            self._release({wait for wait in waits if wait[0] in ended})
+
+    @staticmethod
+    def _tell(streams: set[Stream], shown: Shown) -> None:
+        messages: dict[tuple[int, ...], bytes] = {}
+        for stream in streams:
+            stream.offer(shown, messages)
+
+    @staticmethod
+    def _release(waits: set[tuple[str, asyncio.Future[None]]]) -> None:
+        for _, future in waits:
+            try:
+                future.get_loop().call_soon_threadsafe(_settle, future)
+            except RuntimeError:  # the loop is closed, and nobody waits in it
+                continue
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,305 @@
+"""Tasks as views: rows of a list, and one task with its tree, log and evidence."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from earmark.domain.errors import BadInput
+from earmark.domain.states import Outcome, TaskState
+from earmark.domain.task import Task
+from earmark.engine import browse
+from earmark.store import schema
+from earmark.store.database import Transaction
+from earmark.store.tasks import from_row, select_tasks
+from earmark.web.views import (
+    EvidenceView,
+    LogLine,
+    PlaceholderView,
+    Ref,
+    TaskError,
+    TaskView,
+    WaitingFor,
+)
+
+E = TypeVar("E", bound=StrEnum)
+
+RECENT = 10
+LOG_TAIL = 200
+OPEN_STATES = tuple(state for state in TaskState if state is not TaskState.DONE)
+_PAGES = {"vm": "/vms/{}", "provider": "/providers/{}", "template": "/templates"}
+
+
+@dataclass(frozen=True)
+class TaskDetail:
+    """Everything that a task's own page shows of it."""
+
+    task: TaskView
+    parent: Ref | None
+    provider: Ref | None
+    log: tuple[LogLine, ...]
+    placeholders: tuple[PlaceholderView, ...]
+
+
+def view(face: browse.TaskFace) -> TaskView:
+    """Show one task."""
+    subject = face.object
+    about = None
+    if subject is not None:
+        href = _PAGES[subject.type].format(subject.id)
+        about = Ref(subject.type, subject.id, subject.name, href)
+    error, reason = face.error, face.waiting_for
+    return TaskView(
+        id=face.id,
+        command=face.command,
+        title=face.title,
+        state=face.state,
+        outcome=face.outcome,
+        progress=face.progress,
+        message=face.message or None,
+        result=_told(face.result),
+        error=TaskError(str(error["code"]), str(error["message"])) if error else None,
+        object=about,
+        user=face.user,
+        parent=face.parent,
+        zone=face.zone,
+        role=face.role,
+        attempt=face.attempt,
+        waiting_for=WaitingFor(reason.kind, reason.text, reason.since)
+        if reason
+        else None,
+        created_at=face.created_at,
+        started_at=face.started_at,
+        finished_at=face.finished_at,
+        version=face.version,
+    )
+
+
+def _told(result: Any) -> str | None:
+    if result is None or isinstance(result, str):
+        return result
+    return json.dumps(result, ensure_ascii=False)
+
+
+def views(tx: Transaction, shown: Sequence[Task]) -> list[TaskView]:
+    """Show many tasks."""
+    return [view(face) for face in browse.faces(tx, shown)]
+
+
+def by_ids(tx: Transaction, ids: Iterable[str]) -> list[Task]:
+    """Read the tasks of these ids that exist."""
+    query = select_tasks().where(schema.tasks.c.id.in_(list(ids)))
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def over(tx: Transaction, ids: Iterable[str]) -> set[str]:
+    """Choose those for which waiting helps no more: ended, held, or not there."""
+    tasks = schema.tasks
+    wanted = set(ids)
+    query = sa.select(tasks.c.id).where(
+        tasks.c.id.in_(wanted),
+        tasks.c.state.not_in((TaskState.DONE, TaskState.HELD)),
+    )
+    return wanted - set(tx.execute(query).scalars())
+
+
+def under_way(tx: Transaction) -> int:
+    """Count the roots that have not ended."""
+    tasks = schema.tasks
+    query = sa.select(sa.func.count()).where(
+        tasks.c.state.in_(OPEN_STATES), tasks.c.parent_id.is_(None)
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def up_to(which: browse.TaskFilter, newest: str) -> browse.TaskFilter:
+    """Narrow a list to what was there when its page was made."""
+    if not newest:
+        return which
+    # Longer by a letter: behind the newest itself, before everything later.
+    return replace(which, before=newest + "0")
+
+
+def count_newer(tx: Transaction, which: browse.TaskFilter, newest: str) -> int:
+    """Count what has come since a page was made, up to a page full."""
+    return len(browse.list_tasks(tx, replace(which, before="", after=newest)))
+
+
+def busy_on(tx: Transaction, kind: str, ids: Iterable[str]) -> dict[str, TaskView]:
+    """Object id → the newest root on it that has not ended."""
+    tasks = schema.tasks
+    query = (
+        select_tasks()
+        .where(
+            tasks.c.object_kind == kind,
+            tasks.c.object_id.in_(list(ids)),
+            tasks.c.parent_id.is_(None),
+            tasks.c.state.in_(OPEN_STATES),
+        )
+        .order_by(tasks.c.id)
+    )
+    newest = {row.object_id: from_row(row) for row in tx.execute(query)}
+    shown = views(tx, list(newest.values()))
+    return dict(zip(newest, shown, strict=True))
+
+
+def recent_on(
+    tx: Transaction, kind: str, ids: Iterable[str]
+) -> dict[str, tuple[TaskView, ...]]:
+    """Object id → the newest roots on it."""
+    tasks = schema.tasks
+    place = sa.func.row_number().over(
+        partition_by=tasks.c.object_id, order_by=tasks.c.id.desc()
+    )
+    ranked = (
+        sa.select(tasks.c.id, place.label("place"))
+        .where(
+            tasks.c.object_kind == kind,
+            tasks.c.object_id.in_(list(ids)),
+            tasks.c.parent_id.is_(None),
+        )
+        .subquery()
+    )
+    query = (
+        select_tasks()
+        .join(ranked, ranked.c.id == tasks.c.id)
+        .where(ranked.c.place <= RECENT)
+        .order_by(tasks.c.id.desc())
+    )
+    rows = [from_row(row) for row in tx.execute(query)]
+    found: dict[str, tuple[TaskView, ...]] = {}
+    for row, shown in zip(rows, views(tx, rows), strict=True):
+        assert row.object_id is not None
+        found[row.object_id] = (*found.get(row.object_id, ()), shown)
+    return found
+
+
+def details(tx: Transaction, ids: Iterable[str]) -> dict[str, TaskDetail]:
+    """Read everything about tasks; those that do not exist are missing."""
+    asked = by_ids(tx, ids)
+    if not asked:
+        return {}
+    roots = {task.root_id for task in asked}
+    query = select_tasks().where(schema.tasks.c.root_id.in_(roots))
+    family = [from_row(r) for r in tx.execute(query.order_by(schema.tasks.c.id))]
+    shown = {view.id: view for view in views(tx, family)}
+    below: dict[str | None, list[str]] = defaultdict(list)
+    for member in family:
+        below[member.parent_id].append(member.id)
+    logs = _logs(tx, [task.id for task in asked])
+    effects = _placeholders(tx, [task.id for task in asked])
+    providers = _providers(tx, asked)
+    found = {}
+    for task in asked:
+        above = shown.get(task.parent_id) if task.parent_id else None
+        found[task.id] = TaskDetail(
+            task=_tree(shown, below, task.id, 0),
+            parent=Ref("task", above.id, above.title, above.href) if above else None,
+            provider=providers.get(task.provider_id or ""),
+            log=logs.get(task.id, ()),
+            placeholders=effects.get(task.id, ()),
+        )
+    return found
+
+
+def _tree(
+    shown: Mapping[str, TaskView],
+    below: Mapping[str | None, Sequence[str]],
+    task_id: str,
+    depth: int,
+) -> TaskView:
+    children = tuple(
+        _tree(shown, below, child, depth + 1) for child in below.get(task_id, ())
+    )
+    return replace(shown[task_id], depth=depth, children=children)
+
+
+def _logs(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[LogLine, ...]]:
+    tasks, log = schema.tasks, schema.task_log
+    query = (
+        sa.select(log)
+        .join(tasks, tasks.c.id == log.c.task_id)
+        .where(tasks.c.id.in_(ids), log.c.number > tasks.c.log_lines - LOG_TAIL)
+        .order_by(log.c.task_id, log.c.number)
+    )
+    found: dict[str, tuple[LogLine, ...]] = {}
+    for row in tx.execute(query):
+        line = LogLine(row.number, row.at, row.level, row.text)
+        found[row.task_id] = (*found.get(row.task_id, ()), line)
+    return found
+
+
+def _placeholders(
+    tx: Transaction, ids: Sequence[str]
+) -> dict[str, tuple[PlaceholderView, ...]]:
+    """Every promise of these tasks, the replaced ones too, with its evidence."""
+    table, pieces = schema.placeholders, schema.evidence
+    query = sa.select(table).where(table.c.task_id.in_(ids)).order_by(table.c.id)
+    rows = tx.execute(query).all()
+    evidence: dict[str, tuple[EvidenceView, ...]] = {}
+    query = (
+        sa.select(pieces)
+        .where(pieces.c.placeholder_id.in_([row.id for row in rows]))
+        .order_by(pieces.c.id)
+    )
+    for piece in tx.execute(query):
+        seen = EvidenceView(piece.at, piece.kind, piece.text)
+        earlier = evidence.get(piece.placeholder_id, ())
+        evidence[piece.placeholder_id] = (*earlier, seen)
+    found: dict[str, tuple[PlaceholderView, ...]] = {}
+    for row in rows:
+        effect = PlaceholderView(
+            id=row.id,
+            operation=row.operation,
+            effect_class=row.effect,
+            state=row.state,
+            external_id=row.external_id,
+            first_sent_at=row.first_sent_at,
+            next_check_at=row.next_check_at,
+            evidence=evidence.get(row.id, ()),
+        )
+        found[row.task_id] = (*found.get(row.task_id, ()), effect)
+    return found
+
+
+def _providers(tx: Transaction, shown: Sequence[Task]) -> dict[str, Ref]:
+    table = schema.providers
+    ids = {task.provider_id for task in shown if task.provider_id}
+    query = sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids))
+    return {
+        row.id: Ref("provider", row.id, row.name, f"/providers/{row.id}")
+        for row in tx.execute(query)
+    }
+
+
+def filter_of(query: Mapping[str, str]) -> browse.TaskFilter:
+    """Read the filters of a list's address; raises `BadInput` for no such state."""
+    words = {name: query.get(name, "") for name in ("state", "outcome", "command", "q")}
+    return browse.TaskFilter(
+        states=_members(TaskState, "state", words["state"]),
+        outcomes=_members(Outcome, "outcome", words["outcome"]),
+        command=words["command"],
+        text=words["q"],
+        before=query.get("before", ""),
+    )
+
+
+def narrow(which: browse.TaskFilter, **more: Any) -> browse.TaskFilter:
+    """Narrow a list further."""
+    return replace(which, **more)
+
+
+def _members(kind: type[E], field: str, words: str) -> tuple[E, ...]:
+    known = [member.value for member in kind]
+    unknown = [word for word in words.split(",") if word and word not in known]
+    if unknown:
+        raise BadInput(
+            f"There is no {field} {unknown[0]!r}.",
+            hint=f"There are: {', '.join(known)}.",
+            fields={field: "is unknown"},
+        )
+    return tuple(kind(word) for word in words.split(",") if word)

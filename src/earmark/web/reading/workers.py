@@ -1,0 +1,58 @@
+"""Zones and their workers as views."""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.states import TaskState
+from earmark.store import inventory, queue, schema, workers
+from earmark.store.database import Transaction
+from earmark.web.views import WorkerView, ZoneView
+
+#: How long a worker that has ended is still shown.
+RECENT = timedelta(minutes=10)
+
+
+def zones_with_workers(tx: Transaction) -> frozenset[str]:
+    """Name the zones in which anybody would claim a task now."""
+    query = sa.select(schema.workers.c.zone).where(schema.workers.c.state == "live")
+    return frozenset(tx.execute(query.distinct()).scalars())
+
+
+def zone_views(tx: Transaction) -> tuple[ZoneView, ...]:
+    """Show every zone with its workers and how much waits for them."""
+    tasks = schema.tasks
+    running = (
+        sa.select(tasks.c.worker_id, sa.func.count().label("running"))
+        .where(tasks.c.state == TaskState.RUNNING)
+        .group_by(tasks.c.worker_id)
+    )
+    load = {row.worker_id: int(row.running) for row in tx.execute(running)}
+    depths = queue.depths(tx)
+    listed = workers.listed(tx, RECENT)
+    found = []
+    for zone in inventory.list_zones(tx):
+        waiting = [row for row in depths if row.zone == zone.name]
+        found.append(
+            ZoneView(
+                name=zone.name,
+                workers=tuple(
+                    _view(row, load) for row in listed if row.zone == zone.name
+                ),
+                queued=sum(row.depth for row in waiting),
+                oldest_queued_at=min((row.oldest for row in waiting), default=None),
+            )
+        )
+    return tuple(found)
+
+
+def _view(row: sa.Row[Any], load: dict[str, int]) -> WorkerView:
+    return WorkerView(
+        id=row.id,
+        name=f"{row.host}:{row.pid}",
+        state=row.state if row.state in workers.ALIVE else "gone",
+        roles=tuple("every role" if role == "*" else role for role in row.roles),
+        beat_at=row.seen_at,
+        running=load.get(row.id, 0),
+    )

@@ -1,0 +1,55 @@
+"""Waits. The address is the whole state: a reload, a second tab, another day or
+another server answers the same."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from earmark.store import tasks as rows
+from earmark.store.database import Transaction
+from earmark.web.continuations import find
+from earmark.web.pages import WaitPage
+from earmark.web.reading import tasks
+from earmark.web.site import go, show, site_of
+from earmark.web.views import TaskView
+
+#: How long an answer to a browser without JavaScript waits for the end.
+HOLD_SECONDS = 10.0
+#: When to offer to go on in the background.
+LONG_SECONDS = 10.0
+
+
+async def wait(request: Request) -> Response:
+    """Show the wait, or go on when it is over; with `hold=1` after a while at most."""
+    if request.query_params.get("hold") == "1":
+        watcher = site_of(request).watcher
+        await watcher.over(request.path_params["task"], HOLD_SECONDS)
+    return await run_in_threadpool(_answer, request)
+
+
+def _answer(request: Request) -> Response:
+    site, task_id = site_of(request), request.path_params["task"]
+    name = request.query_params.get("next", "task")
+    continuation = find(name)
+    task, waited = site.read(lambda tx: _look(tx, task_id))
+    if task.over:
+        return go(continuation.then(site, task_id))
+    address = f"/tasks/{task_id}/wait?next={name}"
+    page = WaitPage(
+        task=task,
+        self_href=address,
+        hold_href=f"{address}&hold=1",
+        background_href=continuation.meanwhile(task),
+        offer_background=waited > LONG_SECONDS,
+    )
+    return show(request, page)
+
+
+def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
+    task = rows.get(tx, task_id)
+    waited = (tx.now - task.created_at).total_seconds()
+    return tasks.views(tx, [task])[0], waited
+
+
+ROUTES = [Route("/tasks/{task}/wait", wait)]
