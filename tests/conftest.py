@@ -49,6 +49,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         beat_seconds=0.2,
         silence_seconds=2.0,
         drain_seconds=5.0,
+        writer_seconds=2.0,
     )
 
 

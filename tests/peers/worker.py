@@ -27,6 +27,7 @@ class WorkerProcess:
         crash_at: str = "",
         stop_at: str = "",
         zone: str = "default",
+        slots: int = 8,
     ) -> None:
         self._log = log.open("ab")
         environment = {
@@ -36,6 +37,8 @@ class WorkerProcess:
             "EARMARK_BEAT_SECONDS": str(settings.beat_seconds),
             "EARMARK_SILENCE_SECONDS": str(settings.silence_seconds),
             "EARMARK_DRAIN_SECONDS": str(settings.drain_seconds),
+            "EARMARK_WRITER_SECONDS": str(settings.writer_seconds),
+            "EARMARK_SLOTS": str(slots),
             "EARMARK_COMMANDS": ",".join(settings.commands),
             "EARMARK_CRASH_AT": crash_at,
             "EARMARK_STOP_AT": stop_at,

@@ -15,6 +15,7 @@ EarmarkError                 one line for a person; `hint` says what to do
 └── ProviderError            something a provider's client met
     ├── NotSent              no byte of the request left (DNS, refused connect, …)
     ├── Refused              the provider said a definite no
+    │   └── Throttled        a definite "not now": it did nothing, ask later
     ├── JobUnknown           the provider does not know this job (not a failure)
     └── Unsupported          this kind of provider has no such capability
 """
@@ -133,6 +134,12 @@ class Refused(ProviderError):
     """The provider definitely said no, and will not carry the request out later."""
 
     code = "refused"
+
+
+class Throttled(Refused):
+    """The provider declares that it did nothing because it is busy; ask later."""
+
+    code = "throttled"
 
 
 class JobUnknown(ProviderError):

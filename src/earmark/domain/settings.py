@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     silence_seconds: float = Field(default=10.0, gt=0)
     #: How long a worker that was told to stop lets its calls go on.
     drain_seconds: float = Field(default=30.0, ge=0)
+    #: How long a process may sit inside a writing transaction on SQLite.
+    writer_seconds: float = Field(default=10.0, gt=0)
     #: How often each provider is refreshed.
     refresh_seconds: float = Field(default=300.0, gt=0)
     #: Off behind a connection pooler that cannot LISTEN: then waiters only poll.

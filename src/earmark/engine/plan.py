@@ -56,10 +56,14 @@ def _lock(tx: Transaction, task: Task, wanted: Iterable[Lock]) -> None:
     holder = locks.take(tx, task.root_id, list(wanted))
     if holder is not None:
         raise Locked(
-            f"{holder.kind} {_name(tx, holder.kind, holder.name)} is locked by "
+            f"{_said(holder.kind)} {_name(tx, holder.kind, holder.name)} is locked by "
             f"“{holder.title}” (task {holder.id}).",
             hint="Wait for that task to end, then ask again.",
         )
+
+
+def _said(kind: str) -> str:
+    return "VM" if kind == "vm" else kind.replace("-", " ").capitalize()
 
 
 def _name(tx: Transaction, kind: str, name: str) -> str:

@@ -17,6 +17,7 @@ from earmark.domain.errors import (
     NotSent,
     Refused,
     Stale,
+    Throttled,
     Unavailable,
 )
 from earmark.domain.ids import new_id
@@ -79,7 +80,7 @@ class Sending:
         boundary("send.committed")
         try:
             handle = self.command.send(ctx)
-        except NotSent as error:
+        except (NotSent, Throttled) as error:
             self.not_sent(error)
         except Refused as error:
             self.refuse(error)
@@ -167,8 +168,11 @@ class Sending:
         else:
             boundary("bind.committed")
 
-    def not_sent(self, error: NotSent) -> None:
-        """No byte left. Planned again, unless an earlier send is still unexplained."""
+    def not_sent(self, error: NotSent | Throttled) -> None:
+        """No byte left, or the provider says that it did nothing.
+
+        Planned again, unless an earlier send is still unexplained.
+        """
         if self.sent_before:
             self.doubt(f"Could not send again: {told(error)}", ended=True)
             return

@@ -3,8 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from earmark.domain.errors import CommitUnknown, Unavailable
 from earmark.store import dialect
 from earmark.store.wakeups import Topic, Wakeups
+from earmark.store.writer import WriterMark
 
 T = TypeVar("T")
 _ATTEMPTS = 8
+_PATIENCE_SECONDS = 25.0
 
 
 class Transaction:
@@ -57,9 +59,8 @@ class Database:
         self.engine = dialect.create_engine(self.url)
         self.wakeups = Wakeups(self.engine, listen=listen)
         # In one process, writers queue here in order instead of polling SQLite's lock.
-        self._turn = (
-            threading.Lock() if self.url.drivername == "sqlite" else nullcontext()
-        )
+        self._turn = nullcontext() if self.file is None else threading.Lock()
+        self._mark = None if self.file is None else WriterMark(self.file)
 
     @property
     def file(self) -> Path | None:
@@ -101,13 +102,15 @@ class Database:
         """Send what is still to be told, stop listening, close the connections."""
         self.wakeups.close()
         self.engine.dispose()
+        if self._mark is not None:
+            self._mark.close()
 
     def _run(self, work: Callable[[Transaction], T], *, writes: bool) -> T:
         turn = self._turn if writes else nullcontext()
         with turn, self.engine.connect() as connection:
             connection = connection.execution_options(earmark_writes=writes)
             transaction = Transaction(connection)
-            with connection.begin() as begun:
+            with connection.begin() as begun, self._marked(writes):
                 result = work(transaction)
                 if not writes:
                     return result
@@ -122,12 +125,28 @@ class Database:
         self.wakeups.publish(transaction.topics)
         return result
 
+    @contextmanager
+    def _marked(self, writes: bool) -> Iterator[None]:
+        """Say beside the file that this process writes, for as long as it does."""
+        if self._mark is None or not writes:
+            yield
+            return
+        self._mark.set()
+        try:
+            yield
+        finally:
+            # After a commit somebody else may have set a mark already; clearing that
+            # costs the guard one window, never a wrong kill.
+            self._mark.clear()
+
     def _patiently(self, attempt: Callable[[], T]) -> T:
+        give_up = time.monotonic() + _PATIENCE_SECONDS
         for number in range(1, _ATTEMPTS + 1):
             try:
                 return attempt()
             except sa.exc.DBAPIError as error:
-                if number == _ATTEMPTS or not _worth_repeating(error):
+                tired = number == _ATTEMPTS or time.monotonic() > give_up
+                if tired or not _worth_repeating(error):
                     raise _explained(error, self.url) from error
             # Jitter keeps contenders from meeting again at the same instant.
             time.sleep(random.uniform(0.2, 1.0) * min(0.01 * 2**number, 0.5))  # noqa: S311

@@ -11,9 +11,10 @@ from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
 from earmark.store import inventory, queue, workers
 from earmark.store.database import Transaction
+from earmark.store.identity import own_identity
 from earmark.store.wakeups import Topic
+from earmark.store.writer import WriterGuard
 from earmark.worker.heartbeat import Heartbeat
-from earmark.worker.identity import own_identity
 from earmark.worker.looper import Looper
 from earmark.worker.poller import Poller
 from earmark.worker.recoverer import Recoverer
@@ -50,6 +51,7 @@ class Worker:
 
     def run(self) -> int:
         """Work until `stop`, then drain; returns the exit code."""
+        guard = self._guard()
         self._engine.write(self._register)
         wakeups = self._engine.database.wakeups
         with (
@@ -70,8 +72,25 @@ class Worker:
             zone = self._settings.zone
             print(f"worker ready {self.id} zone {zone}", flush=True)
             self._ending.wait()
-            self._drain(claims, [polls, *others])
+            self._drain(claims, [polls, *others, *guard])
         return self._exit
+
+    def _guard(self) -> list[Looper]:
+        """On SQLite, watch that nobody sits on the write lock (rule 16)."""
+        file = self._engine.database.file
+        if file is None:
+            return []
+        guard = WriterGuard(file, self._settings.writer_seconds)
+
+        def look() -> float:
+            pid = guard.look()
+            if pid is not None:
+                _log.error("process %d held the write lock too long: ended", pid)
+            return 1.0
+
+        looper = Looper("writer-guard", look)
+        looper.start()
+        return [looper]
 
     def stop(self) -> None:
         """Ask for the drain; safe in a signal handler."""

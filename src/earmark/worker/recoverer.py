@@ -10,8 +10,8 @@ from typing import Any
 from earmark.engine import recover
 from earmark.engine.runtime import Engine
 from earmark.store import workers
+from earmark.store.identity import provably_gone
 from earmark.worker.heartbeat import Heartbeat, Listener
-from earmark.worker.identity import provably_gone
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0

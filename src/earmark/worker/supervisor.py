@@ -27,6 +27,9 @@ _GROWN_UP_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
 #: Exit codes that no fresh start can mend: bad input, address or database unusable.
 _HOPELESS = (2, 69)
+#: A second request to stop counts as impatience only after so long: timeouts, shells
+#: and make pass one signal on more than once.
+_ONE_REQUEST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +145,19 @@ class Supervisor:
         self._announced = False
         self._kept = kept
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._stops = 0
+        self._asked_at: float | None = None
+        self._impatient = False
         self._kill_at: float | None = None
         self._killed = False
         self._exit = 0
 
     def stop(self) -> None:
         """Ask all to end; asked again, kill them. Safe in a signal handler."""
-        self._stops += 1
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at > _ONE_REQUEST_SECONDS:
+            self._impatient = True
         self._events.put(None)
 
     def run(self) -> int:
@@ -162,7 +170,7 @@ class Supervisor:
             while True:
                 self._begin_what_is_due()
                 self._handle(self._next_event())
-                if self._stops:
+                if self._asked_at is not None:
                     self._end_all()
                     if not any(child.process for child in self._children):
                         return self._exit
@@ -181,7 +189,7 @@ class Supervisor:
             return None
 
     def _begin_what_is_due(self) -> None:
-        if self._stops:
+        if self._asked_at is not None:
             return
         now = time.monotonic()
         for child in self._children:
@@ -208,7 +216,7 @@ class Supervisor:
 
     def _buried(self, child: _Child, status: int) -> None:
         lived = child.forget()
-        if self._stops:
+        if self._asked_at is not None:
             return
         name = child.program.name
         if not child.was_ready and status in _HOPELESS:
@@ -228,7 +236,7 @@ class Supervisor:
         if self._kill_at is None:
             self._kill_at = now + self._patience
             self._signal_all(signal.SIGTERM)
-        if not self._killed and (now >= self._kill_at or self._stops > 1):
+        if not self._killed and (now >= self._kill_at or self._impatient):
             self._killed = True
             self._signal_all(signal.SIGKILL)
         if self._killed:

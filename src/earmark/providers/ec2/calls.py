@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import ProviderError, Refused
+from earmark.domain.errors import ProviderError, Refused, Throttled
 from earmark.providers.transport import Request, exchange, trust
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ def _refusal(response: Mapping[str, Any]) -> Refused | None:
     if not declared and code not in REFUSALS_OF_THE_SERVER:
         return None
     message = str(response["Error"].get("Message", "")).rstrip(".")
-    return Refused(f"EC2 refused: {message}.", code=code)
+    kind = Throttled if code == "RequestLimitExceeded" else Refused
+    return kind(f"EC2 refused: {message}.", code=code)
 
 
 def _text(value: str | bytes) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import ProviderError, Refused
+from earmark.domain.errors import ProviderError, Refused, Throttled
 from earmark.providers.transport import Answer, Request, exchange
 
 #: Statuses and codes with which the lab says that nothing was done and nothing will
 #: be. An answer that is not among them, or not in the lab's words, may come from
-#: something in between and is doubt. A throttled request was not looked at.
+#: something in between and is doubt.
 REFUSALS = frozenset(
     {
         (400, "bad-request"),
@@ -27,9 +27,11 @@ REFUSALS = frozenset(
         (409, "refused"),
         (409, "token-mismatch"),
         (409, "wrong-state"),
-        (429, "throttled"),
     }
 )
+
+#: The lab did not look at the request: it did nothing, and may be asked again.
+THROTTLED = (429, "throttled")
 
 
 class Unexpected(ProviderError):
@@ -102,6 +104,8 @@ class Calls:
         if answer.status in (200, 202) and content is not None:
             return content
         code, message = _error(content)
+        if (answer.status, code) == THROTTLED:
+            raise Throttled(f"The lab is busy: {message}.")
         if (answer.status, code) in REFUSALS:
             raise Refused(f"The lab refused: {message}.", code=code)
         raise Unexpected(
