@@ -6,10 +6,12 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from .house import House
 from .preview import Preview
 
 QUIET = [
@@ -54,3 +56,19 @@ def preview() -> Iterator[Preview]:
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that works, with the lab as its provider."""
+    with House(tmp_path_factory.mktemp("house")) as made:
+        made.worker.start()
+        made.add_lab()
+        yield made
+
+
+@pytest.fixture
+def quiet_house(tmp_path: Path) -> Iterator[House]:
+    """A house of one's own, without a worker and without a provider."""
+    with House(tmp_path) as made:
+        yield made

@@ -80,6 +80,16 @@ def enqueue(
     return tasks.get(tx.store, task_id)
 
 
+def asked_before(tx: Transaction, owner: str, key: str) -> Task | None:
+    """The task that the owner's key has made, if it has."""
+    task_id = tx.execute(
+        sa.select(idempotency.c.task_id).where(
+            idempotency.c.owner == owner, idempotency.c.key == key
+        )
+    ).scalar_one_or_none()
+    return tasks.find(tx, task_id) if task_id else None
+
+
 def fingerprint(command: Command[Any]) -> str:
     """What makes two requests the same. Secrets are left out: a hash of a weak secret
     would tell it."""

@@ -10,9 +10,9 @@ from starlette.routing import Route
 from earmark.commands import RefreshProvider
 from earmark.commands.onboarding import refuse_taken
 from earmark.domain.connector import Connector
-from earmark.domain.errors import BadInput, EarmarkError, KeyReused
+from earmark.domain.errors import BadInput, EarmarkError
 from earmark.domain.task import LOCAL_OWNER
-from earmark.engine.enqueue import open_tx
+from earmark.engine.enqueue import asked_before, open_tx
 from earmark.store import drafts, inventory
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
@@ -104,13 +104,16 @@ def add_provider(request: Request, form: Form) -> Response:
     """Queue the verification and wait for it, or show what is wrong with the form."""
     site, key = site_of(request), key_of(request, form)
     connector = site.engine.connector(form.get("kind", ""))
-    draft = _draft_of(request, form)
+    draft = None
     try:
+        draft = _draft_of(request, form)
         sent = _sent(request, connector, form, draft)
         task = site.transact(lambda tx: verify(tx, sent, key, draft))
-    except KeyReused:
-        raise
     except EarmarkError as error:
+        # Sent twice, the first may have used up the draft, or taken the name.
+        before = site.read(lambda tx: asked_before(tx, LOCAL_OWNER, key or ""))
+        if before is not None:
+            return RedirectResponse(wait_href(before.id), 303)
         status = 409 if status_of(error) == 409 else 422
         fields = error.fields if isinstance(error, BadInput) else {}
         # What stands beside its field need not be said twice.
