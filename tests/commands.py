@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from earmark.commands import ShutdownGuest
+from earmark.domain.authoring import Ctx
+from earmark.domain.command import Action
 
 
 class ImpatientShutdown(ShutdownGuest):
@@ -10,3 +12,12 @@ class ImpatientShutdown(ShutdownGuest):
 
     title = "Shut down {vm}, impatiently"
     patience = timedelta(seconds=2)
+
+
+class Noop(Action[str]):
+    """Does nothing, to measure what surrounds it."""
+
+    title = "Nothing"
+
+    def run(self, ctx: Ctx) -> str:
+        return "done"
