@@ -140,8 +140,8 @@ class House:
         return response.json()
 
     def vm(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.json(f"/vms/{name}")
-        return found
+        found: list[dict[str, Any]] = self.json("/vms", params={"q": name})
+        return next(vm for vm in found if vm["provider"] == "lab")
 
     def ended(self, task_id: str) -> dict[str, Any]:
         """Wait for a task's end, as a script does."""

@@ -91,7 +91,7 @@ def create_provider(site: Site, task_id: str) -> str:
         dialect.lock_names(tx.store.connection, [f"draft:{task_id}"])
         draft = drafts.of_task(tx.store, task_id, LOCAL_OWNER)
         if draft.provider_id is not None:
-            return f"/providers/{draft.provider_id}"
+            return _added(draft.provider_id)
         if trouble_of(tasks.get(tx.store, task_id)) is not None:
             return form_href(draft)
         provider = onboarding.add_provider(
@@ -103,13 +103,17 @@ def create_provider(site: Site, task_id: str) -> str:
             secret_ids=draft.secrets,
         )
         drafts.change(tx.store, draft.id, provider_id=provider.id)
-        return f"/providers/{provider.id}?added=1"
+        return _added(provider.id)
 
     try:
         return site.transact(work)
     except NameTaken:
         draft = site.read(lambda tx: drafts.of_task(tx, task_id, LOCAL_OWNER))
         return form_href(draft)
+
+
+def _added(provider_id: str) -> str:
+    return f"/providers/{provider_id}?added=1"
 
 
 def trouble_of(task: Task) -> str | None:

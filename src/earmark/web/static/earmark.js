@@ -57,6 +57,8 @@
   }
 
   // --- After every change of the page --------------------------------------------
+  let leaving = false;
+
   function refine() {
     tellTimes();
     followLogs();
@@ -64,7 +66,10 @@
     const news = document.querySelector("[data-spoken]")?.dataset.spoken;
     if (news && spoken.textContent !== news) spoken.textContent = news;
     const go = document.querySelector("[data-go]");
-    if (go) location.replace(go.dataset.go);
+    if (go && !leaving) {
+      leaving = true;
+      location.replace(go.dataset.go);
+    }
   }
 
   // --- The live stream -------------------------------------------------------------

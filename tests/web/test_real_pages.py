@@ -1,0 +1,127 @@
+"""Real pages in a real browser, on the house as it runs."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.peers.lab import PASSWORD
+
+from .house import House
+
+pytestmark = pytest.mark.browser
+SLOW = 30_000
+
+
+def expect_live(page: Page) -> None:
+    expect(page.locator("html")).to_have_attribute("data-live", "yes", timeout=SLOW)
+
+
+def fill_provider(page: Page, house: House, name: str, password: str) -> None:
+    page.goto(f"{house.url}/providers/new?kind=lab")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("URL").fill(house.lab.url)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Verify and add").click()
+
+
+def test_a_power_off_is_seen_without_a_reload(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/vms/{house.vm('web01')['id']}")
+    expect_live(page)
+    panel = page.locator("section[id^=vm-panel]")
+    expect(panel).to_contain_text("On")
+    page.get_by_role("button", name="Power off").click()
+    expect(page.get_by_text("“Power off web01”")).to_be_visible()
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    expect(panel.locator(".badge")).to_have_text("Stopping", timeout=SLOW)
+    expect(panel.locator(".badge")).to_have_text("Off", timeout=SLOW)
+    expect(page.get_by_role("button", name="Power off")).to_be_disabled()
+    expect(page.get_by_role("button", name="Power on")).to_be_enabled()
+    expect(page.locator("[id^=vm-tasks]")).to_contain_text("Done")
+    assert loads == []
+
+
+def test_the_list_follows_too(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/vms")
+    expect_live(page)
+    row = page.locator(f"#vm-{house.vm('app01')['id']}")
+    expect(row).to_contain_text("On")
+    house.post(f"/vms/{house.vm('app01')['id']}/actions/stop")
+    expect(row).to_contain_text("Off", timeout=SLOW)
+
+
+def test_a_template_is_followed_disk_by_disk(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/vms/{house.vm('db01')['id']}")
+    page.get_by_role("link", name="Create template").click()
+    page.locator("dialog").get_by_label("Template name").fill("seen")
+    page.locator("dialog").get_by_role("button", name="Create template").click()
+    page.wait_for_url(re.compile(r"/tasks/[0-9a-f-]+$"))
+    tree = page.locator("section[id^=task-tree]")
+    expect(tree).to_be_visible(timeout=SLOW)
+    expect(tree).to_contain_text("Copy disk")
+    expect(page.locator("section[id^=task-panel] .badge")).to_have_text(
+        "Done", timeout=SLOW
+    )
+    expect(tree).to_contain_text("4 of 4 ended")
+    expect(page.locator("section[id^=task-log]")).to_contain_text("Ended ok.")
+    page.goto(f"{house.url}/templates")
+    expect(page.get_by_text("seen", exact=True)).to_be_visible()
+
+
+def test_a_wait_outlives_the_server(page: Page, quiet_house: House) -> None:
+    house = quiet_house
+    fill_provider(page, house, "kept", PASSWORD)
+    expect_live(page)
+    expect(page.get_by_text("no live worker")).to_be_visible()
+    house.web.stop(signal.SIGKILL)
+    expect(page.get_by_text("Connection lost")).to_be_visible(timeout=SLOW)
+    house.web.start()
+    expect_live(page)
+    house.worker.start()
+    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
+    expect(page.get_by_text("“kept” was verified and added.")).to_be_visible()
+    page.goto(f"{house.url}/vms")
+    expect(page.get_by_text("web01", exact=True)).to_be_visible(timeout=SLOW)
+
+
+def test_a_wrong_password_comes_back_to_the_form(page: Page, house: House) -> None:
+    fill_provider(page, house, "again", "wrong")
+    expect(page.get_by_text("The provider refused the credentials")).to_be_visible(
+        timeout=SLOW
+    )
+    expect(page.get_by_label("Name", exact=True)).to_have_value("again")
+    expect(page.get_by_label("URL")).to_have_value(house.lab.url)
+    expect(page.get_by_label("Password")).to_have_value("")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Verify and add").click()
+    expect(page.get_by_text("“again” was verified and added.")).to_be_visible(
+        timeout=SLOW
+    )
+
+
+def test_a_wait_needs_no_javascript(browser: Browser, house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    fill_provider(page, house, "plain", PASSWORD)
+    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
+    expect(page.get_by_text("“plain” was verified and added.")).to_be_visible()
+    context.close()
+
+
+def test_no_page_complains(page: Page, house: House) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    vm = house.vm("web02")
+    task = house.json("/tasks")[0]["id"]
+    for path in ("/vms", f"/vms/{vm['id']}", "/tasks", f"/tasks/{task}"):
+        page.goto(house.url + path)
+        expect_live(page)
+    for path in ("/providers", "/templates", "/workers"):
+        page.goto(house.url + path)
+        expect_live(page)
+    assert complaints == []

@@ -1,0 +1,207 @@
+"""Streams: state first, then changes; one watcher for everybody; a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event
+
+from earmark.app import open_engine
+from earmark.commands import VerifyCredentials
+from earmark.domain.errors import BadInput, Unavailable
+from earmark.domain.settings import Settings
+from earmark.engine.enqueue import transact
+from earmark.engine.runtime import Engine
+from earmark.web.app import open_listener
+from earmark.web.live import streams
+from earmark.web.live.topics import parse
+from earmark.web.live.watcher import Watcher
+
+from .house import House, task_in
+
+
+def message_with(lines: Iterator[str], words: str) -> str:
+    """Read a stream up to the message that has these words."""
+    message = ""
+    for line in lines:
+        message += line + "\n"
+        if line == "":
+            if words in message:
+                return message
+            message = ""
+    raise AssertionError(f"the stream ended without {words!r}")
+
+
+def test_a_stream_begins_with_what_is_and_goes_on_with_what_changes(
+    house: House,
+) -> None:
+    vm = house.vm("web01")
+    topics = f"/events?topics=vm:{vm['id']}"
+    with house.client.stream("GET", topics) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        message_with(lines, f'id="vm-panel-{vm["id"]}"')
+        answer = house.post(f"/vms/{vm['id']}/actions/stop", idempotency_key="s")
+        task_id = task_in(answer.headers["location"].partition("task=")[2])
+        changed = message_with(lines, "held by")
+        assert f"/tasks/{task_id}" in changed
+        message_with(lines, ">Off</span>")
+
+
+def test_a_list_tells_of_newer_tasks_without_moving_its_rows(house: House) -> None:
+    newest = house.json("/tasks")[0]["id"]
+    topics = f"/events?topics=tasks:newest%3D{newest}"
+    with house.client.stream("GET", topics) as stream:
+        lines = stream.iter_lines()
+        message_with(lines, f'id="task-{newest}"')
+        house.post(f"/vms/{house.vm('web02')['id']}/actions/start")
+        message_with(lines, "1 newer task: show")
+
+
+@pytest.mark.parametrize(
+    "topics",
+    ["nonsense", "vm:", "vm:a b", "tasks:state=x", "wait:http://e", "wait:/vms/1"],
+)
+def test_a_topic_that_no_page_shows_is_refused(house: House, topics: str) -> None:
+    answer = house.get("/events", params={"topics": topics})
+    assert answer.status_code == 400
+
+
+def test_the_end_of_the_server_is_the_end_of_its_streams(quiet_house: House) -> None:
+    house = quiet_house
+    with ExitStack() as stack:
+        open_streams = [
+            stack.enter_context(house.client.stream("GET", "/events?topics=workers"))
+            for _ in range(5)
+        ]
+        readers = [stream.iter_lines() for stream in open_streams]
+        for lines in readers:
+            message_with(lines, 'id="zones"')
+        assert house.web.stop() < 2
+        for lines in readers:
+            message_with(lines, "event: earmark:bye")
+
+
+def test_a_server_that_ends_lets_waits_go(quiet_house: House) -> None:
+    house = quiet_house
+    task = transact(house.engine, lambda tx: _verification().enqueue(tx))
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            answer = client.get(
+                f"{house.url}/api/v1/tasks/{task.id}", headers={"Prefer": "wait=60"}
+            )
+            asked = asyncio.create_task(answer)
+            watched = client.stream("GET", f"{house.url}/events?topics=task:{task.id}")
+            async with watched as stream:
+                async for line in stream.aiter_lines():
+                    if f"task-panel-{task.id}" in line:
+                        break
+                await asyncio.to_thread(house.web.stop)
+            return await asked
+
+    assert asyncio.run(ask()).json()["state"] == "queued"
+
+
+def _verification() -> Any:
+    return VerifyCredentials(name="a", kind="lab", settings={}, secrets={})
+
+
+def test_a_port_in_use_is_said_clearly() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(Unavailable) as caught:
+            open_listener(f"127.0.0.1:{taken.getsockname()[1]}")
+    assert "EARMARK_BIND" in caught.value.hint
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:80", "[::]:80", "10.1.2.3:80", "80", "a:b"])
+def test_only_this_machine_is_served(bind: str) -> None:
+    with pytest.raises(BadInput):
+        open_listener(bind)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path / 'e.db'}", secret_key_file=tmp_path / "k"
+    )
+    engine = open_engine(settings, create=True)
+    yield engine
+    engine.close()
+
+
+def statements_of_a_round(engine: Engine, watcher: Watcher) -> int:
+    seen = 0
+
+    def count(*_: Any) -> None:
+        nonlocal seen
+        seen += 1
+
+    event.listen(engine.database.engine, "before_cursor_execute", count)
+    try:
+        watcher._round()
+    finally:
+        event.remove(engine.database.engine, "before_cursor_execute", count)
+    return seen
+
+
+class StillWatcher(Watcher):
+    """Looks only when it is told to."""
+
+    def _look(self) -> None:
+        pass
+
+
+def test_the_cost_of_a_look_does_not_grow_with_the_browsers(engine: Engine) -> None:
+    tasks = [
+        transact(engine, lambda tx: _verification().enqueue(tx)).id for _ in range(100)
+    ]
+
+    def cost(of: list[str]) -> int:
+        watcher = StillWatcher(engine)
+        with ExitStack() as stack:
+            for task_id in of:
+                topics = parse(
+                    f"wait:/tasks/{task_id}/wait?next=task,task:{task_id},workers"
+                )
+                stack.enter_context(watcher.stream(topics))
+            return statements_of_a_round(engine, watcher)
+
+    async def measure() -> tuple[int, int]:
+        return cost(tasks[:1]), cost(tasks)
+
+    one, hundred = asyncio.run(measure())
+    assert hundred == one < 30
+
+
+def test_a_reader_that_is_too_slow_is_cut(engine: Engine) -> None:
+    async def read() -> int:
+        watcher = StillWatcher(engine)
+        with watcher.stream(parse("workers")) as stream:
+            for number in range(streams.BACKLOG * 2):
+                stream._later(b"%d" % number)
+            return len([text async for text in stream.read()])
+
+    assert asyncio.run(read()) == 1 + streams.BACKLOG
+
+
+def test_a_silent_stream_beats(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "BEAT_SECONDS", 0.01)
+
+    async def read() -> bytes:
+        watcher = StillWatcher(engine)
+        with watcher.stream(parse("workers")) as stream:
+            texts = stream.read()
+            await anext(texts)
+            return await anext(texts)
+
+    assert b"event: earmark:beat" in asyncio.run(read())
