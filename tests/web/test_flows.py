@@ -195,6 +195,16 @@ def test_an_empty_secret_keeps_the_one_that_was_sealed(house: House) -> None:
     assert house.get(wait).headers["location"].endswith("?added=1")
 
 
+def test_a_form_can_be_thrown_away_with_its_secret(house: House) -> None:
+    wait = house.post("/providers", **form_of(house, "mist", password="hush"))
+    house.ended(task_in(wait.headers["location"]))
+    form = house.get(wait.headers["location"]).headers["location"]
+    draft = form.partition("draft=")[2]
+    page = sent(house, house.post(f"/notices/{draft}/dismiss"))
+    assert "“mist”" not in page.text
+    assert house.get(form).status_code == 404
+
+
 def test_a_form_with_bad_fields_comes_back_with_its_values(house: House) -> None:
     form = form_of(house, "", url="nonsense", username="me", password="hush-hush")
     answer = house.post("/providers", **form)

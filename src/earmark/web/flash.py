@@ -33,9 +33,9 @@ def _notice(task: TaskView, deserted: bool) -> Notice:
     link = Ref("task", task.id, "Follow it", task.href)
     if deserted:
         why = f"No live worker with role {task.role} in zone {task.zone}: it waits."
-        return Notice("wait", f"“{task.title}” is queued.", link, why)
+        return Notice("wait", f"“{task.title}” was queued.", link, why)
     if not task.done:
-        return Notice("busy", f"“{task.title}” is queued.", link)
+        return Notice("busy", f"“{task.title}” was queued.", link)
     look = looks.task_look(task.state, task.outcome)
     tone: Tone = "bad" if look.tone == "bad" else "ok" if look.tone == "ok" else "wait"
     words = f"“{task.title}”: {look.word.lower()}."

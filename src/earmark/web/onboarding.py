@@ -143,6 +143,13 @@ def unfinished(tx: Transaction) -> tuple[Notice, ...]:
     )
 
 
+def forget(tx: Transaction, draft_id: str) -> None:
+    """Throw a form away, with its secrets; one that became a provider stays."""
+    draft = drafts.get(tx, draft_id, LOCAL_OWNER)
+    if draft.provider_id is None:
+        drafts.delete(tx, draft)
+
+
 def _notice(draft: Draft, task: Task) -> Notice:
     go_on = Ref("wait", draft.id, "Go on", wait_href(task.id))
     if not task.done:
@@ -151,7 +158,8 @@ def _notice(draft: Draft, task: Task) -> Notice:
     if trouble is None:
         return Notice("ok", f"“{draft.name}” is verified, not added yet.", go_on)
     correct = Ref("form", draft.id, "Correct it", form_href(draft))
-    return Notice("bad", f"“{draft.name}” was not added.", correct, trouble)
+    words = f"“{draft.name}” was not added."
+    return Notice("bad", words, correct, trouble, id=draft.id)
 
 
 def _draft_of(tx: Transaction, task_id: str) -> Draft | None:

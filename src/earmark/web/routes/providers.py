@@ -22,6 +22,7 @@ from earmark.web.faults import status_of
 from earmark.web.flash import notices_of
 from earmark.web.onboarding import (
     SentForm,
+    forget,
     trouble_of,
     unfinished,
     verify,
@@ -122,6 +123,13 @@ def add_provider(request: Request, form: Form) -> Response:
     return RedirectResponse(wait_href(task.id), 303)
 
 
+def dismiss(request: Request, form: Form) -> Response:
+    """Throw away a form that a notice tells of."""
+    site, draft_id = site_of(request), request.path_params["notice"]
+    site.engine.write(lambda tx: forget(tx, draft_id))
+    return go("/providers")
+
+
 def _draft_of(request: Request, form: Form) -> Draft | None:
     """The form that this one corrects, if its secrets are to be had still."""
     draft_id = form.get("draft")
@@ -200,5 +208,6 @@ ROUTES = [
     Route("/providers", posting(add_provider), methods=["POST"]),
     Route("/providers/new", new_provider),
     Route("/providers/{provider}", provider),
+    Route("/notices/{notice}/dismiss", posting(dismiss), methods=["POST"]),
     Route("/providers/{provider}/refresh", posting(refresh), methods=["POST"]),
 ]
