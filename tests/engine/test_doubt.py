@@ -1,0 +1,244 @@
+"""Doubt and its ends: nothing is guessed, nothing final is wrong (rules 2 to 8)."""
+
+from typing import Any
+
+import pytest
+
+from earmark.domain.authoring import Ctx
+from earmark.domain.command import Command
+from earmark.domain.errors import NotSent, Refused
+from earmark.domain.outcome import Done, Failed, Found, Running
+from earmark.domain.task import Task
+from earmark.engine import recover
+from earmark.engine.perform import perform
+from earmark.engine.poll import ERROR_BUDGET
+from earmark.engine.send import Sending
+from earmark.store import locks, placeholders
+from tests.engine.world import (
+    Make,
+    MakeAll,
+    MakeBadly,
+    MakeBlindly,
+    MakeTagged,
+    Stage,
+)
+
+
+def make(kind: type[Make] = Make) -> Command[Any]:
+    return kind(provider="p-1", what="a")
+
+
+def lose_the_reply(stage: Stage, *, landed: bool) -> None:
+    def send(what: str, ctx: Ctx) -> str:
+        stage.world.on_send = None
+        if landed:
+            stage.world.make(what, ctx)
+        raise ConnectionResetError("the line went dead")
+
+    stage.world.on_send = send
+
+
+@pytest.mark.parametrize("kind", [Make, MakeTagged])
+@pytest.mark.parametrize(("landed", "sends"), [(True, 1), (False, 2)])
+def test_a_lost_reply_is_asked_about(
+    stage: Stage, kind: type[Make], landed: bool, sends: int
+) -> None:
+    lose_the_reply(stage, landed=landed)
+    ended = stage.run(make(kind))
+    assert (ended.outcome, ended.result) == ("ok", "a!")
+    assert len(stage.world.sent) == sends
+    assert len(stage.world.jobs) == 1
+    (effect,) = stage.effects()
+    assert effect.state == "settled"
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_class_none_is_held_and_keeps_its_lock(stage: Stage, landed: bool) -> None:
+    lose_the_reply(stage, landed=landed)
+    held = stage.run(make(MakeBlindly))
+    assert (held.state, held.outcome, len(stage.world.sent)) == ("held", None, 1)
+    (effect,) = stage.effects()
+    seen = stage.engine.read(lambda tx: placeholders.evidence_of(tx, effect.id))
+    assert [row.kind for row in seen] == ["sending", "doubt", "held"]
+    assert "the line went dead" in seen[1].text
+
+
+def test_not_sent_is_tried_again_and_then_fails(stage: Stage) -> None:
+    def refuse(what: str, ctx: Ctx) -> str:
+        raise NotSent("no route")
+
+    stage.world.on_send = refuse
+    ended = stage.run(make())
+    assert (ended.outcome, len(stage.world.sent)) == ("failed", 3)
+    assert "Tried 3 times" in ended.message
+    assert stage.effects()[0].state == "dropped"
+
+
+def test_refused_is_definite_the_first_time(stage: Stage) -> None:
+    def refuse(what: str, ctx: Ctx) -> str:
+        raise Refused("quota", code="quota")
+
+    stage.world.on_send = refuse
+    ended = stage.run(make())
+    assert (ended.outcome, ended.error and ended.error["code"]) == ("failed", "quota")
+    assert stage.effects()[0].state == "refused"
+
+
+def test_refused_when_sent_again_proves_nothing(stage: Stage) -> None:
+    """The no may be to the second request because the first one landed."""
+    answers = [ConnectionResetError("lost"), Refused("there is one already")]
+
+    def send(what: str, ctx: Ctx) -> str:
+        if len(answers) == 1:
+            stage.world.make(what, ctx)
+        raise answers.pop(0)
+
+    stage.world.on_send = send
+    ended = stage.run(make())
+    assert (ended.outcome, ended.result) == ("ok", "a!")
+    assert stage.world.sent == ["a", "a"]
+
+
+def test_nonsense_from_poll_is_an_error_of_the_poll(stage: Stage) -> None:
+    stage.world.on_poll = lambda job: "42"  # type: ignore[assignment,return-value]
+    held = stage.run(make())
+    for _ in range(ERROR_BUDGET):
+        stage.check()
+    held = stage.task(held)
+    assert held.state == "held"
+    assert "returned '42'" in held.message
+
+
+def test_an_unreachable_provider_uses_up_no_patience(stage: Stage) -> None:
+    def silent(job: str) -> Any:
+        raise TimeoutError("no answer")
+
+    stage.world.on_poll = silent
+    task = stage.ask(make())
+    for _ in range(3 * ERROR_BUDGET):
+        stage.work(rounds=1)
+    assert stage.task(task).state == "waiting"
+    stage.world.on_poll = None
+    stage.work()
+    assert stage.task(task).outcome == "ok"
+
+
+def test_an_unknown_job_is_not_a_failed_one(stage: Stage) -> None:
+    task = stage.ask(make())
+    stage.work(rounds=0)
+    for claimed in stage.claim():
+        perform(stage.engine, claimed)
+    stage.world.jobs.clear()
+    stage.work()
+    held = stage.task(task)
+    assert held.state == "held"
+    assert "no longer knows its own job" in held.message
+    assert len(stage.world.sent) == 1
+
+
+def test_a_failed_job_is_a_failed_task(stage: Stage) -> None:
+    stage.world.on_poll = lambda job: Failed("disk full", "enospc")
+    ended = stage.run(make())
+    assert ended.error == {"code": "enospc", "message": "disk full"}
+
+
+def test_a_finish_that_raises_fails_and_names_what_is_there(stage: Stage) -> None:
+    ended = stage.run(make(MakeBadly))
+    (effect,) = stage.effects()
+    assert (ended.outcome, effect.state) == ("failed", "settled")
+    assert ended.error is not None
+    assert ended.error["left_behind"] == [effect.external_id]
+
+
+def test_the_first_failure_fixes_the_verdict_and_the_parent_ends_last(
+    stage: Stage,
+) -> None:
+    def jobs(job: str) -> Any:
+        (what,) = [e.id for e in stage.effects() if e.external_id == job]
+        if what == stage.effects()[0].id:
+            return Failed("no")
+        return Done("made") if stage.task(root).verdict else Running(50)
+
+    stage.world.on_poll = jobs
+    root = stage.ask(MakeAll(provider="p-1", whats=("a", "b"), join=True))
+    stage.work()
+    parent, first, second, join = stage.tasks()
+    assert (first.outcome, second.outcome) == ("failed", "ok")
+    assert (join.outcome, join.attempt) == ("cancelled", 0)
+    assert (parent.outcome, parent.verdict) == ("failed", "failed")
+    assert parent.finished_at
+    assert second.finished_at
+    assert parent.finished_at >= second.finished_at
+    assert parent.error is not None
+    assert len(parent.error["left_behind"]) == 1
+    assert [e.state for e in stage.effects()] == ["settled", "settled", "dropped"]
+    assert not stage.engine.read(lambda tx: locks.on(tx, "things", "p-1"))
+
+
+def test_progress_rolls_up_and_never_says_done_before_the_end(stage: Stage) -> None:
+    stage.world.on_poll = lambda job: Running(100, "nearly")
+    root = stage.ask(MakeAll(provider="p-1", whats=("a", "b")))
+    stage.work(rounds=3)
+    assert stage.task(root).progress == 99
+
+
+def intended(stage: Stage, kind: type[Make]) -> tuple[Task, Sending]:
+    """A claimed task whose intent is committed, and whose sender then fell silent."""
+    task = stage.ask(make(kind))
+    (claimed,) = stage.claim("silent-worker")
+    from earmark.engine import describe
+    from earmark.engine.plan import plan
+
+    command = describe.load(stage.engine, claimed)
+    assert isinstance(command, Make)
+    claimed = plan(stage.engine, claimed, command)
+    sending = Sending(stage.engine, claimed, command)
+    sending.intend(None)
+    return task, sending
+
+
+def test_a_late_answer_is_proof_for_whoever_asks(stage: Stage) -> None:
+    """Class tag, nothing found by mark: the late reply of our own send names it."""
+    task, sending = intended(stage, MakeTagged)
+    assert recover.worker_silent(stage.engine, "silent-worker", "not heard") == 1
+    stage.work()
+    assert stage.effects()[0].state == "in_doubt"
+    stage.world.jobs["job-7"] = Done("late!")
+    sending.bind("job-7")
+    stage.work()
+    ended = stage.task(task)
+    assert (ended.outcome, ended.result) == ("ok", "late!")
+    assert stage.world.sent == []
+
+
+def test_silence_is_not_death_but_proof_is(stage: Stage) -> None:
+    task, _ = intended(stage, MakeTagged)
+    recover.worker_silent(stage.engine, "silent-worker", "not heard")
+    stage.work()
+    assert (stage.task(task).state, stage.world.sent) == ("waiting", [])
+    recover.worker_gone(stage.engine, "silent-worker", "its process is gone")
+    stage.work()
+    assert (stage.task(task).outcome, stage.world.sent) == ("ok", ["a"])
+
+
+def test_what_kills_its_workers_again_and_again_ends(stage: Stage) -> None:
+    task = stage.ask(make())
+    for number in range(recover.MOST_RECOVERIES + 1):
+        worker = f"w-{number}"
+        assert len(stage.claim(worker)) == 1
+        assert recover.worker_gone(stage.engine, worker, "it died") == 1
+    ended = stage.task(task)
+    assert (ended.outcome, ended.error and ended.error["code"]) == ("failed", "poison")
+
+
+def test_two_of_ours_is_one_and_an_orphan_that_is_told(stage: Stage) -> None:
+    task, sending = intended(stage, MakeTagged)
+    token = sending.effect.id
+    stage.world.jobs |= {"one": Done("1"), "two": Done("2")}
+    both = [Found("one", mark=token), Found("two", mark=token)]
+    stage.world.find = lambda token: both  # type: ignore[method-assign]
+    recover.worker_gone(stage.engine, "silent-worker", "gone")
+    stage.work()
+    assert stage.task(task).result == "1"
+    seen = stage.engine.read(lambda tx: placeholders.evidence_of(tx, token))
+    assert ["two" in row.text for row in seen if row.kind == "orphan"] == [True]

@@ -1,0 +1,82 @@
+"""Enqueue: one transaction, or nothing; a repeated request is one task (rule 20)."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from earmark.commands import PowerOff, VerifyCredentials
+from earmark.domain.errors import BadInput, KeyReused, UnknownName
+from earmark.domain.secret import Secret
+from earmark.engine import describe
+from earmark.store import secrets
+from earmark.store.schema import secrets as secret_table
+from tests.engine.world import Make, Stage
+
+
+def test_a_reference_to_nothing_writes_nothing(stage: Stage) -> None:
+    for command in (PowerOff(vm="nowhere"), Make(provider="nobody", what="a")):
+        with pytest.raises(UnknownName):
+            stage.ask(command)
+    assert stage.tasks() == []
+
+
+def test_names_become_ids_and_the_title_has_names(stage: Stage) -> None:
+    task = stage.ask(Make(provider="scripted", what="a"))
+    assert (task.params["provider"], task.provider_id) == ("p-1", "p-1")
+    assert (task.title, task.owner, task.zone) == ("Make a", "local", "default")
+
+
+def test_what_the_provider_cannot_do_is_said_at_once(stage: Stage) -> None:
+    class Impossible(Make):
+        title = "No"
+        operation = "vm.fly"
+
+    stage.engine.commands.register(Impossible)
+    with pytest.raises(UnknownName, match=r"cannot do vm\.fly"):
+        stage.ask(Impossible(provider="scripted", what="a"))
+    assert stage.tasks() == []
+
+
+def test_the_same_key_is_the_same_task(stage: Stage) -> None:
+    command = Make(provider="scripted", what="a")
+    first = stage.ask(command, key="k")
+    assert stage.ask(command, key="k") == first
+    with pytest.raises(KeyReused):
+        stage.ask(Make(provider="scripted", what="b"), key="k")
+    assert len(stage.tasks()) == 1
+
+
+def test_the_same_key_at_the_same_time_is_one_task(stage: Stage) -> None:
+    command = Make(provider="scripted", what="a")
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(lambda _: stage.ask(command, key="k"), range(16)))
+    assert len({task.id for task in asked}) == 1
+    assert len(stage.tasks()) == 1
+
+
+def test_a_secret_is_sealed_and_goes_with_its_task(stage: Stage) -> None:
+    clear = "correct horse battery staple"
+    task = stage.ask(
+        VerifyCredentials(
+            name="x",
+            kind="lab",
+            settings={"url": "http://127.0.0.1:9"},
+            secrets={"password": Secret(clear)},
+        )
+    )
+    (row,) = stage.engine.read(lambda tx: list(tx.execute(sa.select(secret_table))))
+    assert task.params["secrets"] == {"password": {"$secret": row.id}}
+    assert clear.encode() not in row.sealed
+    assert stage.engine.reveal(row.id) == clear
+    stage.work()
+    ended = stage.task(task)
+    assert (ended.outcome, ended.result["code"]) == ("warned", "refused")
+    with pytest.raises(UnknownName):
+        stage.engine.read(lambda tx: secrets.sealed(tx, row.id))
+
+
+def test_bad_parameters_name_each_field() -> None:
+    with pytest.raises(BadInput) as caught:
+        describe.build(Make, {"what": 7, "colour": "red"})
+    assert set(caught.value.fields) == {"provider", "what", "colour"}
