@@ -6,21 +6,19 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import event
 
-from earmark.app import open_engine
 from earmark.commands import VerifyCredentials
 from earmark.domain.errors import BadInput, Unavailable
-from earmark.domain.settings import Settings
 from earmark.engine.enqueue import transact
 from earmark.engine.runtime import Engine
 from earmark.web.app import open_listener
 from earmark.web.live import streams
+from earmark.web.live.compose import Composer
 from earmark.web.live.topics import parse
 from earmark.web.live.watcher import Watcher
 
@@ -129,16 +127,6 @@ def test_only_this_machine_is_served(bind: str) -> None:
         open_listener(bind)
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    settings = Settings(
-        database_url=f"sqlite:///{tmp_path / 'e.db'}", secret_key_file=tmp_path / "k"
-    )
-    engine = open_engine(settings, create=True)
-    yield engine
-    engine.close()
-
-
 def statements_of_a_round(engine: Engine, watcher: Watcher) -> int:
     seen = 0
 
@@ -205,3 +193,23 @@ def test_a_silent_stream_beats(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
             return await anext(texts)
 
     assert b"event: earmark:beat" in asyncio.run(read())
+
+
+def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
+    task = transact(engine, lambda tx: _verification().enqueue(tx)).id
+    topics = parse(
+        f"vms:q=w&after=a/b,vm:none,tasks:newest={task}&state=queued,task:{task},"
+        f"wait:/tasks/{task}/wait?next=task,providers,templates,workers"
+    )
+    shown = engine.read(lambda tx: Composer().compose(tx, topics))
+    told = {topic.name: len(found) for topic, found in shown.items()}
+    assert told == {
+        "every": 1,
+        "vms": 1,
+        "tasks": 2,
+        "task": 4,
+        "wait": 1,
+        "providers": 0,
+        "templates": 1,
+        "workers": 1,
+    }
