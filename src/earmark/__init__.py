@@ -1,1 +1,62 @@
-"""Durable commands for systems you do not control."""
+"""Durable commands for systems you do not control.
+
+What an author of commands needs, in one place:
+
+    from earmark import Ctx, Done, ExternalJob, Failed, Found, Images, Running
+"""
+
+from earmark.domain.authoring import Ctx, Results, Tx
+from earmark.domain.capabilities import (
+    Credentials,
+    Images,
+    InventorySource,
+    Power,
+    Templates,
+)
+from earmark.domain.command import (
+    Action,
+    Child,
+    Command,
+    Composite,
+    Deadlines,
+    ExternalJob,
+    Retry,
+)
+from earmark.domain.errors import JobUnknown, NotSent, Refused, Rejected
+from earmark.domain.lock import exclusive, shared
+from earmark.domain.outcome import Done, Failed, Found, Job, Running
+from earmark.domain.refs import ProviderRef, TemplateRef, VmRef
+from earmark.domain.secret import Secret
+
+__all__ = [
+    "Action",
+    "Child",
+    "Command",
+    "Composite",
+    "Credentials",
+    "Ctx",
+    "Deadlines",
+    "Done",
+    "ExternalJob",
+    "Failed",
+    "Found",
+    "Images",
+    "InventorySource",
+    "Job",
+    "JobUnknown",
+    "NotSent",
+    "Power",
+    "ProviderRef",
+    "Refused",
+    "Rejected",
+    "Results",
+    "Retry",
+    "Running",
+    "Secret",
+    "TemplateRef",
+    "Templates",
+    "Tx",
+    "VmRef",
+    "exclusive",
+    "shared",
+]

@@ -1,7 +1,6 @@
 """The door: one group, and one place where errors become lines and exit codes."""
 
 import os
-import sys
 from importlib.metadata import version
 
 import click
@@ -70,7 +69,6 @@ def main(launch: Launch) -> int:
         status = earmark.main(
             prog_name="earmark", standalone_mode=False, obj=Session(launch)
         )
-        sys.stdout.flush()
         return status if isinstance(status, int) else Exit.OK
     except click.ClickException as error:
         error.show()
@@ -84,10 +82,6 @@ def main(launch: Launch) -> int:
     except EarmarkError as error:
         complain(error)
         return exits.of_error(error)
-    except BrokenPipeError:
-        # Whoever read has seen enough; Python must not try to flush at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     except Exception as error:
         if os.environ.get("EARMARK_DEBUG"):
             raise

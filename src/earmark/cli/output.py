@@ -56,13 +56,13 @@ def print_json(document: Any) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return moment(value)
+        return moment(value, "auto")
     return str(value)
 
 
-def moment(at: datetime) -> str:
+def moment(at: datetime, precision: str = "seconds") -> str:
     """ISO 8601 in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def age(at: datetime | None) -> str:

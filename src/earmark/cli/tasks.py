@@ -237,7 +237,7 @@ def _print_lines(engine: Engine, task_id: str, after: int) -> int:
     lines = engine.read(lambda tx: journal.lines(tx, task_id, after=after))
     for line in lines:
         level = "" if line.level == "info" else f"{line.level}: "
-        click.echo(f"{moment(line.at)}  {level}{line.text}")
+        click.echo(f"{moment(line.at, 'milliseconds')}  {level}{line.text}")
     return lines[-1].number if lines else after
 
 

@@ -8,7 +8,7 @@ import click
 
 from earmark.cli.asking import json_option
 from earmark.cli.documents import worker_document
-from earmark.cli.output import age, print_json, print_rows
+from earmark.cli.output import age, print_json, print_rows, short
 from earmark.cli.session import Session, pass_session
 from earmark.domain.errors import Unavailable
 from earmark.store import workers as store
@@ -42,7 +42,7 @@ def ls(session: Session, as_json: bool) -> None:
         ("ID", "ZONE", "ROLES", "STATE", "HOST", "PID", "SLOTS", "SEEN"),
         [
             (
-                row.id,
+                short(row.id),
                 row.zone,
                 ",".join(row.roles),
                 state,

@@ -27,6 +27,7 @@ _GROWN_UP_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
 #: Exit codes that no fresh start can mend: bad input, address or database unusable.
 _HOPELESS = (2, 69)
+_LAST_WORDS_SECONDS = 0.5
 #: A second request to stop counts as impatience only after so long: timeouts, shells
 #: and make pass one signal on more than once.
 _ONE_REQUEST_SECONDS = 1.0
@@ -67,6 +68,7 @@ class _Child:
         self.pause = 0.0
         self.due = 0.0
         self._started = 0.0
+        self._reader: threading.Thread | None = None
 
     def start(self, events: "queue.SimpleQueue[object]", kept: Sequence[int]) -> None:
         """Start the process and the threads that listen to it.
@@ -85,16 +87,16 @@ class _Child:
             pass_fds=tuple(kept),
             process_group=0,
         )
-        for listen in (self._read, self._await):
-            threading.Thread(
-                target=listen, args=(self.process, events), daemon=True
-            ).start()
+        heard = (self.process, events)
+        self._reader = threading.Thread(target=self._read, args=heard, daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._await, args=heard, daemon=True).start()
 
     def _read(
         self, process: subprocess.Popen[str], events: "queue.SimpleQueue[object]"
     ) -> None:
         assert process.stdout is not None
-        with suppress(ValueError, OSError):
+        with process.stdout:
             for line in process.stdout:
                 events.put(_Said(self, process, line.rstrip("\n")))
 
@@ -108,6 +110,9 @@ class _Child:
         assert self.process is not None
         assert self.process.stdin is not None
         self.process.stdin.close()
+        if self._reader is not None:
+            # Not for long: what the child has started may still hold the pipe.
+            self._reader.join(_LAST_WORDS_SECONDS)
         self.process = None
         self.ready = ""
         return time.monotonic() - self._started

@@ -1,0 +1,33 @@
+"""What authors import from `earmark`: pinned, since their code depends on it."""
+
+import os
+import subprocess
+import sys
+
+import earmark
+
+PUBLIC = """
+    Action Child Command Composite Credentials Ctx Deadlines Done ExternalJob Failed
+    Found Images InventorySource Job JobUnknown NotSent Power ProviderRef Refused
+    Rejected Results Retry Running Secret TemplateRef Templates Tx VmRef exclusive
+    shared
+"""
+
+
+def test_the_public_names_are_these_and_no_others() -> None:
+    assert sorted(earmark.__all__) == sorted(PUBLIC.split())
+    assert all(getattr(earmark, name) is not None for name in earmark.__all__)
+
+
+def test_importing_earmark_loads_neither_the_store_nor_a_server() -> None:
+    heavy = ("sqlalchemy", "alembic", "fastapi", "uvicorn", "boto3", "rich", "click")
+    code = f"import earmark, sys; print([m for m in {heavy} if m in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        check=True,
+        timeout=30,
+    )
+    assert ended.stdout.strip() == "[]"
