@@ -1,8 +1,9 @@
 """Commands that only tests use; workers load them by EARMARK_COMMANDS."""
 
+import threading
 from datetime import timedelta
 
-from earmark.commands import ShutdownGuest
+from earmark.commands import CreateImageTemplate, ShutdownGuest
 from earmark.domain.authoring import Ctx
 from earmark.domain.command import Action
 
@@ -21,3 +22,14 @@ class Noop(Action[str]):
 
     def run(self, ctx: Ctx) -> str:
         return "done"
+
+
+class HangsOnce(CreateImageTemplate):
+    """Its first send hangs inside the author's own code, for good."""
+
+    title = "Copy {alias}, hanging"
+
+    def send(self, ctx: Ctx) -> str:
+        if ctx.task.attempt == 1:
+            threading.Event().wait()
+        return super().send(ctx)

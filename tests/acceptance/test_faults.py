@@ -7,7 +7,7 @@ from earmark.commands import AddVmTemplate, PowerOff, PowerOn, ShutdownGuest
 from earmark.domain.inventory import PowerState
 from earmark.store import inventory
 from tests.acceptance.house import House
-from tests.commands import ImpatientShutdown
+from tests.commands import HangsOnce, ImpatientShutdown
 from tests.peers.lab import eventually
 
 
@@ -133,3 +133,21 @@ def test_a_second_command_on_a_busy_vm_is_refused_with_the_holder(
     assert first.id in second.message
     assert "VM web01 is locked" in second.message
     assert house.end_of(first).outcome == "ok"
+
+
+@pytest.mark.slow
+def test_a_call_that_hangs_is_like_a_dead_one(house: House) -> None:
+    """Rule 6: past its deadline it is in doubt, however alive the worker's beat; the
+    thread is written off and its slot is free again."""
+    house.settings.commands = ("tests.commands",)
+    house.engine.commands.register(HangsOnce)
+    house.worker(slots=1)
+    disk = house.vm("web01").disks[0]
+    task = house.ask(
+        HangsOnce(provider="lab", image=disk.image, alias=disk.alias, domain="fast")
+    )
+    behind = house.ask(PowerOff(vm="web01"))
+    assert house.end_of(behind).outcome == "ok", house.story(behind)
+    assert house.end_of(task).outcome == "ok", house.story(task)
+    assert "ran past its deadline" in house.story(task)
+    assert "its call hangs, written off" in house.log.read_text()

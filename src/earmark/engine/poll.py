@@ -64,10 +64,17 @@ def check_provider(engine: Engine, provider_id: str) -> int:
     """Poll and probe what is due at a provider; returns how many were looked at."""
     deadline = Deadline(CALL_SECONDS)
     bound = _due(engine, provider_id, PlaceholderState.BOUND)
+    unchanged = []
     for check, answer in _poll(bound, deadline):
-        _note(check, answer)
+        if _says_nothing_new(check, answer):
+            unchanged.append(check)
+        else:
+            _note(check, answer)
+    _postpone(engine, unchanged)
     doubtful = _due(engine, provider_id, PlaceholderState.IN_DOUBT)
     for check in doubtful:
+        if deadline.passed():
+            break  # the rest stays due: the next look begins with it
         _probe(check, deadline)
     return len(bound) + len(doubtful)
 
@@ -138,6 +145,32 @@ def _ask(check: Check, deadline: Deadline) -> Answer:
     return answer
 
 
+def _says_nothing_new(check: Check, answer: Answer) -> bool:
+    if not isinstance(answer, Running) or check.effect.checks:
+        return False
+    return _shown(check.task, answer) == (check.task.progress, check.task.message)
+
+
+def _shown(task: Task, running: Running) -> tuple[int, str]:
+    """What a task shows of a running job: never 100 before the end."""
+    percent = task.progress if running.percent is None else running.percent
+    return max(0, min(99, percent)), running.message
+
+
+def _postpone(engine: Engine, unchanged: Sequence[Check]) -> None:
+    """Most looks see nothing new: those cost one statement together."""
+    by_pause: dict[float, list[str]] = defaultdict(list)
+    for check in unchanged:
+        by_pause[check.operation.poll_seconds].append(check.effect.id)
+
+    def work(tx: Transaction) -> None:
+        for pause, ids in by_pause.items():
+            placeholders.postpone(tx, ids, tx.now + timedelta(seconds=pause))
+
+    if unchanged:
+        engine.write(work)
+
+
 def _note(check: Check, answer: Answer) -> None:
     """Write what a poll said. Somebody else's newer word wins silently."""
     engine, effect = check.engine, check.effect
@@ -162,10 +195,9 @@ def _progress(tx: Transaction, check: Check, running: Running) -> None:
     task = tasks.lock_family(tx, check.task.id)
     pause = timedelta(seconds=check.operation.poll_seconds)
     placeholders.change(tx, check.effect, next_check_at=tx.now + pause, checks=0)
-    percent = task.progress if running.percent is None else running.percent
-    percent = max(0, min(99, percent))
-    if (percent, running.message) != (task.progress, task.message):
-        task = tasks.change(tx, task, progress=percent, message=running.message)
+    percent, message = _shown(task, running)
+    if (percent, message) != (task.progress, task.message):
+        task = tasks.change(tx, task, progress=percent, message=message)
         roll_up(tx, task)
         check.command.progressed(open_tx(check.engine, tx, task), running)
 

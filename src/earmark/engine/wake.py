@@ -70,9 +70,7 @@ def roll_up(tx: Transaction, task: Task) -> None:
     """Carry progress up to the root: each parent shows its children's by weight."""
     above = task.parent_id
     while above is not None:
-        children = tasks.children(tx, above)
-        total = sum(child.weight for child in children) or 1
-        share = sum(child.weight * child.progress for child in children) // total
+        share = tasks.shared_progress(tx, above)
         parent = tasks.get(tx, above)
         if parent.progress != share and not parent.done:
             tasks.change(tx, parent, progress=share)

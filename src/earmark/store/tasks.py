@@ -164,6 +164,17 @@ def count_down(tx: Transaction, task_id: str) -> int:
     return left
 
 
+def shared_progress(tx: Transaction, parent_id: str) -> int:
+    """The children's progress, by their weights: 0 to 100."""
+    done, total = tx.execute(
+        sa.select(
+            sa.func.coalesce(sa.func.sum(tasks.c.weight * tasks.c.progress), 0),
+            sa.func.coalesce(sa.func.sum(tasks.c.weight), 0),
+        ).where(tasks.c.parent_id == parent_id)
+    ).one()
+    return int(done) // int(total) if total else 0
+
+
 def children(tx: Transaction, parent_id: str) -> list[Task]:
     """The children in the order of their ids, which is the plan's."""
     query = select_tasks().where(tasks.c.parent_id == parent_id).order_by(tasks.c.id)
