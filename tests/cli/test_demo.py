@@ -99,12 +99,13 @@ def test_a_port_that_was_asked_for_must_be_free(
     assert not (data / "lab.json").exists()
 
 
-def test_sigterm_at_any_moment_leaves_nothing_running(
-    data: Path, demo_terminal: Terminal
+@pytest.mark.parametrize("mark", ["earmark.db", "lab.json", "lab/lab.log"])
+def test_sigterm_during_the_start_leaves_nothing_running(
+    mark: str, data: Path, demo_terminal: Terminal
 ) -> None:
     demo = Running([*DEMO, str(data)], demo_terminal.environment)
     try:
-        eventually((data / "lab.json").exists, "the lab's start")
+        eventually((data / mark).exists, mark)
     finally:
         demo.end()
     marked = [

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from earmark.cli.address import Address
-from earmark.cli.demo_lab import PASSWORD, DemoLab, demo_lab
+from earmark.cli.demo_lab import PASSWORD, DemoLab
 from earmark.cli.launch import WEB, Ready
 from earmark.cli.logs import log_to_stderr
 from earmark.cli.output import complain, say
@@ -59,15 +59,16 @@ def demo(session: Session, data: Path | None, port: int | None) -> int:
         bind = str(_address(port))
         settings = settings.model_copy(update={"bind": bind})
         engine = session.launch.open_engine(settings, create=True)
-        with demo_lab(folder) as lab:
-            show = _Show(engine, lab, settings.database_url)
-            try:
+        try:
+            with DemoLab(folder) as lab:
+                lab.start()
+                show = _Show(engine, lab, settings.database_url)
                 status = session.launch.supervise(
                     settings, web=True, workers=1, on_ready=show.begin, kept=kept
                 )
-            finally:
                 show.over.set()
-                engine.close()
+        finally:
+            engine.close()
     return show.status or status
 
 

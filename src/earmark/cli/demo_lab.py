@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import psutil
 
@@ -27,39 +27,89 @@ _STOP_SECONDS = 5.0
 _ASK_SECONDS = 0.03
 
 
-@dataclass(frozen=True, slots=True)
 class DemoLab:
-    """A running lab."""
+    """The lab of one data folder; leaving the context stops it, however it was
+    started.
 
-    url: str
-    pid: int
-    found: bool
+    A signal may raise at any instant, so nothing is started before the context is
+    entered, and what was started is known before a signal is let through.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._state = folder / "lab"
+        self._record = folder / "lab.json"
+        self._pid: int | None = None
+        #: True when an earlier demo had left it running.
+        self.found = False
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with _undisturbed():
+            if self._pid is not None:
+                _stop(self._pid)
+
+    def start(self) -> None:
+        """Find it running, or start it; raises `Unavailable` when it does not start."""
+        port = _remembered(self._record)
+        if port is not None:
+            self._pid = _find(port, self._state)
+            self.found = self._pid is not None
+        if not self.found or port is None:
+            port = self._begin(_free_port(port))
+        self.url = f"http://{_HOST}:{port}"
+
+    def _begin(self, port: int) -> int:
+        self._state.mkdir(parents=True, exist_ok=True)
+        # Written down first: if we die now, the lab is found all the same.
+        self._record.write_text(json.dumps({"port": port}))
+        words = ["-m", "earmark", "lab", "--site-name", "Demo"]
+        words += ["--state", str(self._state), "--port", str(port)]
+        log = self._state / "lab.log"
+        with log.open("ab") as output, _undisturbed():
+            process = subprocess.Popen(
+                [sys.executable, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            self._pid = process.pid
+        _await(process, port, log)
+        self._record.write_text(json.dumps({"port": port, "pid": process.pid}))
+        return port
 
 
 @contextmanager
-def demo_lab(folder: Path) -> Iterator[DemoLab]:
-    """Find the lab of this folder or start it; stop it at the end.
+def _undisturbed() -> Iterator[None]:
+    """Put off what signals do until the end of the context."""
+    came: list[int] = []
+    asking = (signal.SIGINT, signal.SIGTERM)
 
-    Raises `Unavailable` when it does not start.
-    """
-    state = folder / "lab"
-    record = folder / "lab.json"
-    lab = _find(record, state)
-    if lab is None:
-        lab = _start(record, state)
+    def came_now(number: int, _: object) -> None:
+        came.append(number)
+
+    before = {n: signal.signal(n, came_now) for n in asking}
     try:
-        yield lab
+        yield
     finally:
-        _stop(lab.pid)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
-def _find(record: Path, state: Path) -> DemoLab | None:
-    """The lab that an earlier demo has left running."""
-    port = _remembered(record)
-    pid = _answers(port) if port else None
-    if port is None or pid is None or not _is_ours(pid, state):
-        return None
-    return DemoLab(f"http://{_HOST}:{port}", pid, found=True)
+def _find(port: int, state: Path) -> int | None:
+    """The pid of the lab that an earlier demo has left running, if it has."""
+    pid = _answers(port)
+    return pid if pid is not None and _is_ours(pid, state) else None
 
 
 def _remembered(record: Path) -> int | None:
@@ -90,31 +140,6 @@ def _is_ours(pid: int, state: Path) -> bool:
         return False
 
 
-def _start(record: Path, state: Path) -> DemoLab:
-    state.mkdir(parents=True, exist_ok=True)
-    port = _free_port(_remembered(record))
-    # Written down first: if we die now, the lab is found all the same.
-    record.write_text(json.dumps({"port": port}))
-    words = ["-m", "earmark", "lab", "--state", str(state), "--port", str(port)]
-    words += ["--site-name", "Demo"]
-    with (state / "lab.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        _await(process, port, state)
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    record.write_text(json.dumps({"port": port, "pid": process.pid}))
-    return DemoLab(f"http://{_HOST}:{port}", process.pid, found=False)
-
-
 def _free_port(wanted: int | None) -> int:
     """The port that it had before, so that its URL stays true; or any free one."""
     try:
@@ -123,11 +148,11 @@ def _free_port(wanted: int | None) -> int:
         return Address(_HOST, 0).free().port
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int, state: Path) -> None:
+def _await(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     give_up = time.monotonic() + _START_SECONDS
     while _answers(port) != process.pid:
         if process.poll() is not None or time.monotonic() > give_up:
-            said = (state / "lab.log").read_text(errors="replace").strip()
+            said = log.read_text(errors="replace").strip()
             last = said.splitlines()[-1] if said else "it says nothing"
             raise Unavailable(f"The lab did not start: {last}")
         time.sleep(_ASK_SECONDS)
