@@ -5,11 +5,12 @@ import os
 import pty
 import queue
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,13 @@ class Terminal:
             timeout=120,
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def task_count(self) -> int:
+        """How many tasks people have asked for: a quick look at the table itself."""
+        query = "SELECT count(*) FROM earmark_tasks WHERE command != 'RefreshProvider'"
+        with closing(sqlite3.connect(self.database)) as connection:
+            row = connection.execute(query).fetchone()
+        return int(row[0])
 
     def json(self, *words: str) -> Any:
         """The document that a call with --json prints."""

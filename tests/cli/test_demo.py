@@ -82,6 +82,7 @@ def test_a_killed_demo_leaves_the_lab_which_the_next_one_finds(
         assert vms["web02"]["power_state"] == "off"
 
 
+@pytest.mark.slow
 def test_a_lab_that_moved_is_followed(data: Path, demo_terminal: Terminal) -> None:
     with demo_terminal.running(*DEMO, str(data)) as demo:
         demo.line("Ctrl-C ends it all")
@@ -99,6 +100,7 @@ def test_a_port_that_was_asked_for_must_be_free(
     assert not (data / "lab.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["earmark.db", "lab.json", "lab/lab.log"])
 def test_sigterm_during_the_start_leaves_nothing_running(
     mark: str, data: Path, demo_terminal: Terminal

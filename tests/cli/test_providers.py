@@ -61,6 +61,7 @@ def test_an_endpoint_that_does_not_answer_in_time_is_124(house: House) -> None:
     assert names(house.earmark) == ["lab"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -80,9 +81,9 @@ def test_an_endpoint_that_does_not_answer_in_time_is_124(house: House) -> None:
 def test_a_bad_form_is_said_before_anything_is_asked(
     words: list[str], said: list[str], house: House
 ) -> None:
-    before = house.earmark.json("tasks", "ls")
+    before = house.earmark.task_count()
     house.earmark.run("providers", "add", *words).refused(2, *said)
-    assert house.earmark.json("tasks", "ls") == before
+    assert house.earmark.task_count() == before
 
 
 def test_a_zone_without_a_worker_is_said_at_once(house: House) -> None:

@@ -52,6 +52,7 @@ def test_it_makes_the_database_and_says_where_it_is(earmark: Terminal) -> None:
     assert [row["state"] for row in earmark.json("workers", "ls")] == ["stopped"] * 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_in_good_order(earmark: Terminal) -> None:
     with earmark.running("up") as up:
         up.line("Earmark is up: ")
@@ -81,6 +82,7 @@ def test_a_worker_that_is_killed_is_replaced(earmark: Terminal) -> None:
         assert second != first
 
 
+@pytest.mark.slow
 def test_the_children_of_a_killed_up_end_and_the_next_takes_over(
     earmark: Terminal,
 ) -> None:
@@ -95,6 +97,7 @@ def test_the_children_of_a_killed_up_end_and_the_next_takes_over(
         assert gone(orphans)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["up", "web"])
 def test_a_port_that_is_taken_is_named(
     verb: str, migrated: Terminal, taken_port: int

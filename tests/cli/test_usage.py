@@ -20,6 +20,7 @@ def test_help_names_every_command(earmark: Terminal) -> None:
         assert f"\n  {word} " in ended.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -40,6 +41,7 @@ def test_a_call_that_cannot_be_is_a_usage_error(
     assert "Error: " in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -95,6 +97,7 @@ def test_a_server_that_is_down_is_said_without_its_password(earmark: Terminal) -
     assert "hunter2" not in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [
@@ -191,10 +194,22 @@ def closing_pipe() -> Iterator[int]:
         os.close(writing)
 
 
-def test_an_unexpected_error_is_one_line_unless_debugging(migrated: Terminal) -> None:
+def test_a_broken_schema_is_one_line(migrated: Terminal) -> None:
     with closing(sqlite3.connect(migrated.database)) as connection, connection:
         connection.execute("DROP TABLE earmark_zones")
     migrated.run("zones", "ls").refused(69, "no such table")
+
+
+def test_a_bug_is_one_line_and_a_traceback_only_when_debugging(
+    migrated: Terminal,
+) -> None:
+    (migrated.folder / "broken.py").write_text("1 / 0\n")
+    environment = {"EARMARK_COMMANDS": "broken", "PYTHONPATH": str(migrated.folder)}
+    migrated.run("tasks", "ls", **environment).refused(
+        70, "ZeroDivisionError", "EARMARK_DEBUG=1"
+    )
+    ended = migrated.run("tasks", "ls", **environment, EARMARK_DEBUG="1")
+    assert "Traceback" in ended.err
 
 
 def test_the_doctor_names_what_is_wrong(migrated: Terminal) -> None:
