@@ -1,0 +1,27 @@
+"""The examples run on SQLite: what both stores do alike is tested elsewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .pages import OURS, blocks
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'earmark.db'}"
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path with every module that the pages show."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    for page in OURS:
+        for block in blocks(page):
+            if named := re.fullmatch(r"module=(\w+\.py)", block.info):
+                (folder / named[1]).write_text(block.text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return folder

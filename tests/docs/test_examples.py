@@ -1,0 +1,251 @@
+"""The code that the pages show is complete, typed, short, and does what they say."""
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark.commands.onboarding import add_provider, seal_all
+from earmark.domain.capabilities import Credentials, InventorySource, Power
+from earmark.domain.connector import Connector, ProviderConfig
+from earmark.domain.deadline import Deadline
+from earmark.domain.errors import Refused, UnknownName
+from earmark.domain.settings import Settings
+from earmark.engine.enqueue import transact
+from earmark.engine.registry import load_commands, operation_of
+from earmark.engine.runtime import Engine
+from earmark.providers.registry import load_connectors
+from earmark.store import inventory
+from tests.peers.lab import PASSWORD, LabProcess, eventually
+from tests.peers.worker import WorkerProcess
+
+from .pages import DOCS, OURS, ROOT, blocks
+
+TUTORIAL = DOCS / "tutorial" / "write-a-command.md"
+MOST_LINES = 40
+
+
+def run(*words: str, cwd: Path = ROOT) -> str:
+    ended = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, f"{words}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+def test_every_python_block_is_a_module_that_is_tested() -> None:
+    for page in OURS:
+        for block in blocks(page):
+            if block.language == "python":
+                assert block.info.startswith("module="), f"{page}: {block.text[:60]}"
+            assert block.language in {"python", "sh", "mermaid"}, page
+
+
+def test_the_modules_are_formatted_and_typed(modules: Path) -> None:
+    files = sorted(str(file) for file in modules.glob("*.py"))
+    assert len(files) >= 3
+    python, config = sys.executable, str(ROOT / "pyproject.toml")
+    run(python, "-m", "ruff", "format", "--check", "--config", config, *files)
+    rules = ["--select", "E,F,I,B,UP", "--no-cache"]
+    run(python, "-m", "ruff", "check", "--config", config, *rules, *files)
+    cache = str(ROOT / ".mypy_cache" / "docs")
+    run(python, "-m", "mypy", "--strict", "--cache-dir", cache, *files, cwd=modules)
+
+
+def test_the_seeds_example_has_at_most_forty_lines(modules: Path) -> None:
+    text = (modules / "golden.py").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    classes = [it for it in ast.parse(text).body if isinstance(it, ast.ClassDef)]
+    assert [it.name for it in classes] == ["CreateImageTemplate", "AddVmTemplate"]
+    written = [
+        line
+        for it in classes
+        for line in lines[it.lineno - 1 : it.end_lineno]
+        if line.strip()
+    ]
+    assert len(written) <= MOST_LINES
+    assert max(map(len, lines)) <= 88
+
+
+def test_the_readmes_example_is_short(modules: Path) -> None:
+    text = (modules / "copies.py").read_text(encoding="utf-8")
+    assert len([line for line in text.splitlines() if line.strip()]) <= 15
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[LabProcess]:
+    with LabProcess(tmp_path / "lab", copy_seconds=0.3, power_seconds=0.2) as made:
+        yield made
+
+
+@pytest.fixture
+def house(
+    engine: Engine, settings: Settings, lab: LabProcess, modules: Path, tmp_path: Path
+) -> Iterator[Engine]:
+    """The lab as a provider, and a worker that knows the pages' commands."""
+    settings.commands = ("golden", "copies")
+
+    def work(tx: Any) -> None:
+        secrets = seal_all(tx, {"password": PASSWORD})
+        where = {"url": lab.url}
+        add_provider(
+            tx,
+            name="lab",
+            kind="lab",
+            zone="default",
+            settings=where,
+            secret_ids=secrets,
+        )
+
+    transact(engine, work)
+    with WorkerProcess(settings, tmp_path / "worker.log") as worker:
+        worker.ready()
+        eventually(
+            lambda: engine.read(inventory.list_providers)[0].refreshed_at,
+            "the first refresh",
+        )
+        yield engine
+
+
+def earmark(settings: Settings, *words: str) -> str:
+    """What a reader types, with the environment that the page tells them to set."""
+    environment = os.environ | {
+        "EARMARK_DATABASE_URL": settings.database_url,
+        "EARMARK_SECRET_KEY_FILE": str(settings.key_file),
+        "EARMARK_COMMANDS": ",".join(settings.commands),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "earmark", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_the_tutorials_command_makes_one_template(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    said = earmark(
+        settings, "run", "AddVmTemplate", "--vm", "db01", "--name", "golden-2"
+    )
+    assert said.startswith("Create template golden-2 from VM db01: ok, ")
+    copied = lab.effects("image.copy")
+    assert len(copied) == 3
+    made = lab.call("GET", "/images").json()["images"]
+    assert sum(image["domain"] == "bulk" for image in made) == 3
+    (template,) = lab.call("GET", "/templates").json()["templates"]
+    assert template["name"] == "golden-2"
+    assert template["id"] in said
+
+
+def test_the_tutorials_lost_reply_is_adopted(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    lab.fault("lose-reply", "image.copy")
+    earmark(settings, "run", "AddVmTemplate", "--vm", "db01", "--name", "golden-3")
+    assert len(lab.effects("image.copy")) == 3
+    listed = ("--all", "--command", "CreateImageTemplate", "--json")
+    ids = re.findall(
+        r'^    "id": "(.*)"', earmark(settings, "tasks", "ls", *listed), re.M
+    )
+    logs = [earmark(settings, "tasks", "logs", task) for task in ids]
+    (doubted,) = [log for log in logs if "In doubt" in log]
+    assert "Sending image.copy with token" in doubted
+    assert "Found at the provider and adopted" in doubted
+
+
+def test_the_readmes_command_copies_an_image(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    image = lab.vm("web01")["disks"][0]["image"]
+    earmark(settings, "run", "CopyImage", "--provider", "lab", "--image", image)
+    (effect,) = lab.effects("image.copy")
+    assert effect["token"]
+
+
+def test_the_connector_works_on_what_plays_acme(modules: Path, lab: LabProcess) -> None:
+    point = EntryPoint("acme", "acme:CONNECTOR", "earmark.connectors")
+    acme: Connector = load_connectors([point])["acme"]
+    where = acme.settings.model_validate({"url": lab.url})
+    session = acme.open(ProviderConfig(where, {"password": PASSWORD}))
+    deadline = Deadline(20)
+    assert session.capability(Credentials, deadline).verify().ok
+    listed = session.capability(InventorySource, deadline).list_all().vms
+    (web01,) = [vm for vm in listed if vm.name == "web01"]
+    power = session.capability(Power, deadline)
+    handle = power.power_off(web01.external_id, "a-token")
+    eventually(lambda: power.vms([handle])[handle].power_state == "off", "off")
+    with pytest.raises(Refused):
+        power.power_off("no-such-vm", "another-token")
+    wrong = acme.open(ProviderConfig(where, {"password": "wrong"}))
+    assert wrong.capability(Credentials, deadline).verify().code == "auth"
+
+
+def test_the_connector_does_what_it_declares_and_no_more(modules: Path) -> None:
+    operations = importlib.import_module("acme").CONNECTOR.operations
+    commands = load_commands()
+    on: Any = commands.newest("PowerOn")
+    shutdown: Any = commands.newest("ShutdownGuest")
+    assert operation_of(on, operations, "acme").effect == "absolute"
+    with pytest.raises(UnknownName):
+        operation_of(shutdown, operations, "acme")
+
+
+@pytest.mark.slow
+def test_first_steps_can_be_taken(tmp_path: Path) -> None:
+    """The tutorial's `sh run` blocks, in order, on a demo of its own."""
+    page = DOCS / "tutorial" / "first-steps.md"
+    steps = [block.text for block in blocks(page) if block.info == "run"]
+    assert len(steps) == 4
+    data = tmp_path / "demo"
+    environment = os.environ | {
+        "EARMARK_DATABASE_URL": f"sqlite:///{data / 'earmark.db'}",
+        "EARMARK_BIND": "127.0.0.1:0",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    demo = subprocess.Popen(
+        ["earmark", "demo", "--data", str(data), "--port", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert demo.stdout is not None
+        while "Ctrl-C ends it all" not in (line := demo.stdout.readline()):
+            assert line, "the demo ended early"
+        said = [taken(step, environment) for step in steps]
+    finally:
+        demo.terminate()
+        demo.communicate(timeout=60)
+    assert "web02 is off" in said[1]
+    assert "already off" in said[1]
+    assert "Create template golden-2 from VM db01: ok" in said[3]
+
+
+def taken(step: str, environment: dict[str, str]) -> str:
+    """What a reader sees, who puts the numbers in for PID and ID."""
+    said = ""
+    for line in step.splitlines():
+        if "PID" in line:
+            live = re.findall(r" live +\S+ +(\d+) ", said)
+            line = line.replace("PID", live[-1])
+        line = re.sub(r"\bID\b", said.split()[-1] if said else "", line)
+        ended = subprocess.run(
+            ["bash", "-c", line],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode == 0, f"{line}: {ended.stdout}{ended.stderr}"
+        said += ended.stdout
+    return said
