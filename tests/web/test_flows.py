@@ -37,7 +37,7 @@ def test_a_power_off_is_queued_carried_out_and_shown(house: House) -> None:
     assert house.vm("web01")["power_state"] == "off"
     page = house.get(f"/vms/{vm['id']}").text
     assert ">Off</span>" in page
-    assert 'disabled title="The VM is off"' in page
+    assert 'title="The VM was seen off; the provider is asked' in page
 
 
 def test_a_form_sent_twice_is_one_wish(house: House) -> None:
