@@ -44,8 +44,8 @@ OUTCOMES = {
     "were verified and are wrong.",
     Outcome.FAILED: "It ended badly. Whatever is left at a provider is named.",
     Outcome.CANCELLED: "Stopped before anything of it was sent.",
-    Outcome.EXPIRED: "Its time was over before anything was sent.",
-    Outcome.INTERRUPTED: "A person ended it without knowing how it went.",
+    Outcome.EXPIRED: "Its time was over before anything was sent. Not yet.",
+    Outcome.INTERRUPTED: "A person ended it without knowing how it went. Not yet.",
 }
 PLACEHOLDERS = {
     PlaceholderState.PLANNED: "Promised, and nothing was sent.",
