@@ -11,11 +11,10 @@ from earmark.cli.asking import json_option
 from earmark.cli.exits import Exit
 from earmark.cli.output import print_json, print_rows
 from earmark.cli.session import Session, pass_session
-from earmark.cli.workers import live_workers
 from earmark.domain.errors import EarmarkError, Unavailable
 from earmark.engine.registry import load_commands
 from earmark.security.vault import FileVault
-from earmark.store import inventory, queue
+from earmark.store import inventory, queue, workers
 from earmark.store.database import Database, Transaction
 from earmark.store.migrate import check_schema, version_of
 
@@ -73,19 +72,18 @@ def _database(session: Session) -> Iterator[_Finding]:
         version, _ = version_of(database)
         where = database.url.render_as_string(hide_password=True)
         yield _Finding("database", _OK, f"{where}, schema {version}.")
-        silence = session.settings.silence_seconds
-        yield from database.read(lambda tx: _zones(tx, silence))
+        yield from database.read(_zones)
     finally:
         database.close()
 
 
-def _zones(tx: Transaction, silence: float) -> list[_Finding]:
+def _zones(tx: Transaction) -> list[_Finding]:
     """Zones with something to do need a worker."""
     owned = {provider.zone for provider in inventory.list_providers(tx)}
     queued = {row.zone: row.depth for row in queue.depths(tx)}
     findings = []
     for zone in inventory.zone_names(tx):
-        live = live_workers(tx, zone, silence)
+        live = workers.live(tx, zone)
         name = f"zone {zone}"
         if live:
             plural = "s" if live > 1 else ""

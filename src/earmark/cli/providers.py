@@ -105,9 +105,8 @@ def add(
         wanted = _secret_names(engine, kind, secret_names)
         # Whatever can be said without the secrets is said before they are typed.
         engine.read(lambda tx: form.request(open_tx(engine, tx), _blank(wanted)))
-        silence = session.settings.silence_seconds
         role = VerifyCredentials.role
-        engine.read(lambda tx: need_worker(tx, zone, silence, role))
+        engine.read(lambda tx: need_worker(tx, zone, role))
         clear = read_secrets(engine.connector(kind).secrets, wanted)
         code = _verified(engine, form, clear, timeout)
         if code is not Exit.OK:

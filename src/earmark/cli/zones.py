@@ -6,10 +6,10 @@ from earmark.cli.asking import json_option
 from earmark.cli.documents import zone_document
 from earmark.cli.output import print_json, print_rows
 from earmark.cli.session import Session, pass_session
-from earmark.cli.workers import live_workers
 from earmark.domain.errors import BadInput
 from earmark.domain.inventory import Zone
 from earmark.store import inventory
+from earmark.store import workers as store
 from earmark.store.database import Transaction
 
 
@@ -36,11 +36,10 @@ def add(session: Session, name: str, description: str) -> None:
 @pass_session
 def ls(session: Session, as_json: bool) -> None:
     """List the zones, with their live workers."""
-    silence = session.settings.silence_seconds
 
     def work(tx: Transaction) -> list[tuple[Zone, int]]:
         known = inventory.list_zones(tx)
-        return [(zone, live_workers(tx, zone.name, silence)) for zone in known]
+        return [(zone, store.live(tx, zone.name)) for zone in known]
 
     with session.engine() as engine:
         found = engine.read(work)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.store import placeholders
+from earmark.store import workers as worker_rows
 from earmark.store.database import Transaction
 from earmark.store.schema import providers, tasks, workers
 
@@ -79,7 +80,7 @@ class _Facts:
 
     def _queued(self, task: Task) -> WaitingFor:
         fit = [w for w in self.workers if w.zone == task.zone and _may(w, task)]
-        live = [w for w in fit if w.state in ("live", "draining")]
+        live = [w for w in fit if worker_rows.shown_state(w, self.now) == "live"]
         since = max(task.created_at, task.run_after)
         where = f"with role {task.role} in zone {task.zone}"
         if not live:
@@ -115,12 +116,7 @@ class _Facts:
 
 def no_worker(tx: Transaction, zone: str, role: str) -> bool:
     """True when nobody alive could take a task of the zone and role now."""
-    rows = tx.execute(
-        sa.select(workers.c.roles).where(
-            workers.c.zone == zone, workers.c.state == "live"
-        )
-    ).scalars()
-    return not any("*" in roles or role in roles for roles in rows)
+    return not worker_rows.live(tx, zone, role)
 
 
 def _may(worker: Any, task: Task) -> bool:

@@ -166,13 +166,13 @@ def count_down(tx: Transaction, task_id: str) -> int:
 
 def shared_progress(tx: Transaction, parent_id: str) -> int:
     """The children's progress, by their weights: 0 to 100."""
-    done, total = tx.execute(
+    row = tx.execute(
         sa.select(
-            sa.func.coalesce(sa.func.sum(tasks.c.weight * tasks.c.progress), 0),
-            sa.func.coalesce(sa.func.sum(tasks.c.weight), 0),
+            sa.func.sum(tasks.c.weight * tasks.c.progress).label("done"),
+            sa.func.sum(tasks.c.weight).label("whole"),
         ).where(tasks.c.parent_id == parent_id)
     ).one()
-    return int(done) // int(total) if total else 0
+    return int(row.done) // int(row.whole) if row.whole else 0
 
 
 def children(tx: Transaction, parent_id: str) -> list[Task]:

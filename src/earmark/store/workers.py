@@ -1,7 +1,7 @@
 """Worker rows: registration, beats, and leadership by lease."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from earmark.store.wakeups import Topic
 
 #: States of a worker that may still be doing something.
 ALIVE = ("live", "draining", "silent")
+#: Without a beat for so long, people are told that a worker is silent. Only faces go
+#: by the age of a beat: what is taken over is decided by counters (rule 14).
+QUIET = timedelta(seconds=10)
 
 
 def register(tx: Transaction, values: Mapping[str, Any]) -> None:
@@ -64,24 +67,25 @@ def listed(tx: Transaction, recent: timedelta) -> Sequence[sa.Row[Any]]:
     ).all()
 
 
-def for_role(tx: Transaction, zone: str, role: str) -> Sequence[sa.Row[Any]]:
-    """Live workers of a zone that may work in a role."""
+def shown_state(row: sa.Row[Any], now: datetime) -> str:
+    """What faces say of a worker: a row that says `live` is believed while it is fresh.
+
+    When all workers of an installation die at once, nobody is left to say so.
+    """
+    quiet = now - row.seen_at > QUIET
+    return "silent" if quiet and row.state in ALIVE else str(row.state)
+
+
+def live(tx: Transaction, zone: str, role: str | None = None) -> int:
+    """How many workers of the zone (that may work in the role) can take a task now."""
     rows = tx.execute(
         sa.select(workers).where(workers.c.zone == zone, workers.c.state == "live")
     ).all()
-    return [row for row in rows if "*" in row.roles or role in row.roles]
-
-
-def last_seen(tx: Transaction, zone: str, role: str) -> Any:
-    """When any worker of the zone with the role was seen last; None for never."""
-    rows = tx.execute(
-        sa.select(workers.c.roles, workers.c.seen_at)
-        .where(workers.c.zone == zone)
-        .order_by(workers.c.seen_at.desc())
-        .limit(50)
-    ).all()
-    fitting = (row.seen_at for row in rows if "*" in row.roles or role in row.roles)
-    return next(fitting, None)
+    return sum(
+        shown_state(row, tx.now) == "live"
+        and (role is None or "*" in row.roles or role in row.roles)
+        for row in rows
+    )
 
 
 def lead(tx: Transaction, name: str, holder: str, seconds: float) -> bool:

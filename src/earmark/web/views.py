@@ -21,6 +21,10 @@ STOPPABLE = frozenset(TaskState) - {
 }
 
 
+#: What is known of a worker's process.
+Heard = Literal["live", "draining", "silent", "gone"]
+
+
 @dataclass(frozen=True)
 class Ref:
     """A named thing and where its page is, if it has one."""
@@ -204,7 +208,7 @@ class WorkerView:
 
     id: str
     name: str
-    state: Literal["live", "draining", "silent", "gone"]
+    state: Heard
     roles: tuple[str, ...]
     beat_at: datetime | None
     running: int

@@ -1,14 +1,14 @@
 """Zones and their workers as views."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from earmark.domain.states import TaskState
 from earmark.store import inventory, queue, schema, workers
 from earmark.store.database import Transaction
-from earmark.web.views import WorkerView, ZoneView
+from earmark.web.views import Heard, WorkerView, ZoneView
 
 #: How long a worker that has ended is still shown.
 RECENT = timedelta(minutes=10)
@@ -38,7 +38,7 @@ def zone_views(tx: Transaction) -> tuple[ZoneView, ...]:
             ZoneView(
                 name=zone.name,
                 workers=tuple(
-                    _view(row, load) for row in listed if row.zone == zone.name
+                    _view(row, load, tx.now) for row in listed if row.zone == zone.name
                 ),
                 queued=sum(row.depth for row in waiting),
                 oldest_queued_at=min((row.oldest for row in waiting), default=None),
@@ -47,11 +47,12 @@ def zone_views(tx: Transaction) -> tuple[ZoneView, ...]:
     return tuple(found)
 
 
-def _view(row: sa.Row[Any], load: dict[str, int]) -> WorkerView:
+def _view(row: sa.Row[Any], load: dict[str, int], now: datetime) -> WorkerView:
+    state = workers.shown_state(row, now)
     return WorkerView(
         id=row.id,
         name=f"{row.host}:{row.pid}",
-        state=row.state if row.state in workers.ALIVE else "gone",
+        state=cast(Heard, state if state in workers.ALIVE else "gone"),
         roles=tuple("every role" if role == "*" else role for role in row.roles),
         beat_at=row.seen_at,
         running=load.get(row.id, 0),
