@@ -22,8 +22,15 @@ from earmark.domain.command import (
     ExternalJob,
     Retry,
 )
-from earmark.domain.errors import JobUnknown, NotSent, Refused, Rejected
-from earmark.domain.lock import exclusive, shared
+from earmark.domain.errors import (
+    JobUnknown,
+    NameTaken,
+    NotSent,
+    Refused,
+    Rejected,
+    Throttled,
+)
+from earmark.domain.lock import Lock, exclusive, shared
 from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.domain.refs import ProviderRef, TemplateRef, VmRef
 from earmark.domain.secret import Secret
@@ -44,6 +51,8 @@ __all__ = [
     "InventorySource",
     "Job",
     "JobUnknown",
+    "Lock",
+    "NameTaken",
     "NotSent",
     "Power",
     "ProviderRef",
@@ -55,6 +64,7 @@ __all__ = [
     "Secret",
     "TemplateRef",
     "Templates",
+    "Throttled",
     "Tx",
     "VmRef",
     "exclusive",

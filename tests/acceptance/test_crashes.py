@@ -8,6 +8,7 @@ import pytest
 
 from earmark.commands import AddVmTemplate, PowerOff, RefreshProvider
 from earmark.domain.inventory import PowerState
+from earmark.engine.boundary import BOUNDARIES
 from earmark.store import inventory
 from tests.acceptance.house import House
 
@@ -74,6 +75,23 @@ def test_a_refresh_survives(house: House, boundary: str) -> None:
     house.worker()
     assert house.end_of(task).outcome == "ok"
     house.assert_settled(task)
+
+
+@pytest.mark.slow
+def test_a_prober_survives(house: House) -> None:
+    """Killed while it holds the provider's word on a request in doubt."""
+    house.lab.fault("lose-reply", verb="vm.stop", times=1)
+    task = house.ask(PowerOff(vm="web01"))
+    assert house.worker(crash_at="probe.answered").wait() == -9
+    house.worker()
+    assert house.end_of(task).outcome == "ok", house.story(task)
+    house.assert_one_effect_each(task)
+    house.assert_settled(task)
+
+
+def test_every_boundary_has_its_kill() -> None:
+    killed = {b.partition(":")[0] for b in (*EXTERNAL_JOB, *TEMPLATE, *ACTION)}
+    assert killed | {"probe.answered"} == set(BOUNDARIES)
 
 
 def test_one_kill_between_intent_and_answer(house: House) -> None:

@@ -23,6 +23,7 @@ from earmark.domain.errors import EarmarkError, Unavailable, UnknownName
 from earmark.domain.inventory import Provider
 from earmark.domain.settings import Settings, data_folder
 from earmark.domain.task import DEFAULT_ZONE, Task
+from earmark.engine.browse import TaskFilter, list_tasks
 from earmark.engine.enqueue import open_tx, transact
 from earmark.engine.runtime import Engine
 from earmark.engine.wait import wait
@@ -175,9 +176,16 @@ class _Show:
             return len(inventory.vms_of(tx, provider.id))
 
         if not self._engine.read(count):
-            refresh = RefreshProvider(provider=provider.id)
-            self._ended(transact(self._engine, refresh.enqueue))
+            self._ended(self._refresh(provider))
         return self._engine.read(count)
+
+    def _refresh(self, provider: Provider) -> Task:
+        """The refresh under way since the provider was added, or a new one."""
+        its = TaskFilter(command="RefreshProvider", object_id=provider.id)
+        newest = self._engine.read(lambda tx: list_tasks(tx, its, 1))
+        if newest and not newest[0].done:
+            return newest[0]
+        return transact(self._engine, RefreshProvider(provider=provider.id).enqueue)
 
     def _ended(self, task: Task) -> Task:
         ended = wait(self._engine, task.id, _PATIENCE_SECONDS)

@@ -118,7 +118,7 @@ def _subject(tx: Transaction, text: str | None) -> tuple[str, str]:
 
 
 def _note(task: TaskFace) -> str:
-    return f"waits for {task.waiting_for.text}" if task.waiting_for else task.message
+    return f"waiting: {task.waiting_for.text}" if task.waiting_for else task.message
 
 
 @tasks.command()
@@ -143,7 +143,7 @@ def show(session: Session, task_id: str, as_json: bool) -> None:
             "message": task.message,
             "error": _error(task),
             "result": "" if task.result is None else str(task.result),
-            "waits for": f"{waits.text}, since {moment(waits.since)}" if waits else "",
+            "waiting": f"{waits.text}, since {moment(waits.since)}" if waits else "",
             "object": f"{task.object.type} {task.object.name}" if task.object else "",
             "asked by": task.user,
             "runs in": f"zone {task.zone}, role {task.role}",

@@ -134,7 +134,7 @@ class Show:
             self._bar,
             description=task.title,
             completed=task.progress,
-            reason=f"waits for {reason}" if task.waiting_for else reason,
+            reason=f"waiting: {reason}" if task.waiting_for else reason,
         )
 
 
@@ -147,7 +147,7 @@ def report(seen: Seen, *, as_json: bool) -> Exit:
     elif code is Exit.OK:
         print(_good(task))
     if code is Exit.TIMED_OUT:
-        reason = f", it waits for {task.waiting_for.text}" if task.waiting_for else ""
+        reason = f", waiting: {task.waiting_for.text}" if task.waiting_for else ""
         say(f"Timed out; the task goes on{reason}. `earmark tasks wait {task.id}`")
     elif code is Exit.NEEDS_A_PERSON:
         part = seen.held or task

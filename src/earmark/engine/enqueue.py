@@ -24,6 +24,7 @@ from earmark.engine.tx import EngineTx
 from earmark.store import dialect, journal, tasks
 from earmark.store.database import Transaction
 from earmark.store.schema import idempotency
+from earmark.store.schema import tasks as task_table
 
 T = TypeVar("T")
 KEY_LIFE = timedelta(hours=24)
@@ -101,6 +102,16 @@ def fingerprint(command: Command[Any]) -> str:
     body = [type(command).__name__, command.version, fields]
     text = json.dumps(body, sort_keys=True, default=plain)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def forget_old_keys(tx: Transaction) -> None:
+    """Forget the keys of tasks that ended a day ago: a repeat of such a request is a
+    new one (rule 20)."""
+    old = sa.select(task_table.c.id).where(
+        task_table.c.id == idempotency.c.task_id,
+        task_table.c.finished_at < tx.now - KEY_LIFE,
+    )
+    tx.execute(sa.delete(idempotency).where(old.exists()))
 
 
 def _earlier(tx: EngineTx, command: Command[Any], owner: str, key: str) -> Task | None:

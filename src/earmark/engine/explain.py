@@ -57,6 +57,7 @@ class _Facts:
         )
         self.names = _provider_names(tx, self.effects.values())
         self.open_children = _open_children(tx, shown)
+        self.held_parts = _held_parts(tx, shown)
 
     def reason(self, task: Task) -> WaitingFor | None:
         """Why this one is not done."""
@@ -71,6 +72,9 @@ class _Facts:
         if effect is not None and effect.state is not PlaceholderState.PLANNED:
             return self._at_provider(effect)
         since = task.started_at or task.created_at
+        if task.id in self.held_parts:
+            held, since = self.held_parts[task.id]
+            return WaitingFor("person", f"a person must decide about “{held}”", since)
         left, total = self.open_children.get(task.id, (0, 0))
         if total:
             text = f"{left} of {total} parts to end"
@@ -150,3 +154,16 @@ def _open_children(
         .group_by(tasks.c.parent_id)
     )
     return {r.parent_id: (int(r.left), int(r.total)) for r in tx.execute(query)}
+
+
+def _held_parts(
+    tx: Transaction, shown: Sequence[Task]
+) -> Mapping[str, tuple[str, datetime]]:
+    """Root → title of a descendant that is held, and since when."""
+    roots = [t.id for t in shown if t.is_root and t.state is TaskState.WAITING]
+    if not roots:
+        return {}
+    query = sa.select(tasks.c.root_id, tasks.c.title, tasks.c.updated_at).where(
+        tasks.c.root_id.in_(roots), tasks.c.state == TaskState.HELD
+    )
+    return {r.root_id: (r.title, r.updated_at) for r in tx.execute(query)}

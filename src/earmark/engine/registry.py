@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import os
 import string
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -45,9 +47,10 @@ class Commands:
         """Add every concrete command defined in a module or package."""
         try:
             module = importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # a module may raise anything while it is imported
             raise RegistrationRefused(
-                f"The commands of {name!r} cannot be imported: {error}",
+                f"The commands of {name!r} cannot be imported: "
+                f"{type(error).__name__}: {error}",
                 hint="Check EARMARK_COMMANDS and the installed packages.",
             ) from error
         for _, value in inspect.getmembers(module, inspect.isclass):
@@ -78,9 +81,12 @@ class Commands:
         return (self.newest(name) for name in sorted({n for n, _ in self._known}))
 
 
-def load_commands(extra_modules: Iterable[str] = ()) -> Commands:
+def load_commands(extra_modules: Sequence[str] = ()) -> Commands:
     """Every command of the installed packages and of the modules named."""
     commands = Commands()
+    if extra_modules and os.getcwd() not in sys.path:
+        # As `python -m` does: a module beside the author's shell is found.
+        sys.path.insert(0, os.getcwd())
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
         commands.register_module(point.value)
     for module in extra_modules:

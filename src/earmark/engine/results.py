@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from earmark.domain.authoring import Returns
 from earmark.domain.command import Action, Composite, ExternalJob
@@ -38,6 +38,11 @@ class TaskResults:
         task = self._by_key.get(key)
         if task is None:
             raise BadInput(f"No child {key!r} has ended well.")
-        if task.command != kind.__name__:
-            raise BadInput(f"Child {key!r} is a {task.command}, not a {kind.__name__}.")
-        return cast(R, TypeAdapter(result_type(kind)).validate_python(task.result))
+        try:
+            found = TypeAdapter(result_type(kind)).validate_python(task.result)
+        except ValidationError as error:
+            raise BadInput(
+                f"Child {key!r} is a {task.command}; what it returned is not what "
+                f"{kind.__name__} returns: {error.errors()[0]['msg']}."
+            ) from None
+        return cast(R, found)

@@ -106,7 +106,7 @@ def _silence(error: Exception, url: str) -> Exception | None:
     if isinstance(error, httpcore.TimeoutException):
         return TimeoutError(f"{url} did not answer in time.")
     if isinstance(error, httpcore.NetworkError | httpcore.ProtocolError):
-        return ConnectionError(f"{url} gave no whole answer: {error}.")
+        return ConnectionError(f"{url} gave no whole answer: {str(error).rstrip('.')}.")
     return None
 
 

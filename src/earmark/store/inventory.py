@@ -136,15 +136,21 @@ def _vm(tx: Transaction, row: sa.Row[Any]) -> Vm:
 
 
 def vm(tx: Transaction, ref: str) -> Vm:
-    """A VM by id or name; raises `UnknownName`, `BadInput` when a name is ambiguous."""
+    """A VM by id, name or `provider/name`.
+
+    Raises `UnknownName`, and `BadInput` when several have that name.
+    """
     row = tx.execute(sa.select(vms).where(vms.c.id == ref)).one_or_none()
     if row is not None:
         return _vm(tx, row)
-    rows = tx.execute(select_vms().where(vms.c.name == ref).limit(2)).all()
+    named = select_vms().join(providers, providers.c.id == vms.c.provider_id)
+    full_name = providers.c.name + "/" + vms.c.name
+    named = named.where(sa.or_(vms.c.name == ref, full_name == ref))
+    rows = tx.execute(named.limit(2)).all()
     if len(rows) > 1:
         raise BadInput(
             f"More than one VM is named {ref!r}.",
-            hint="Give the id instead; see `earmark vms ls`.",
+            hint="Say which: PROVIDER/NAME, as in `earmark vms ls`.",
         )
     if not rows:
         raise UnknownName(f"There is no VM {ref!r}.", hint="See `earmark vms ls`.")

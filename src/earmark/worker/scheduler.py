@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from earmark.commands import RefreshProvider
-from earmark.engine.enqueue import open_tx
+from earmark.engine.enqueue import forget_old_keys, open_tx
 from earmark.engine.runtime import Engine
 from earmark.store import drafts, inventory, workers
 from earmark.store.database import Transaction
@@ -16,7 +16,7 @@ DRAFTS_LIVE = timedelta(hours=1)
 
 
 class Scheduler:
-    """Queues the refreshes that are due, and throws old drafts away."""
+    """Queues the refreshes that are due; throws old drafts and keys away."""
 
     def __init__(self, engine: Engine, worker_id: str, refresh_seconds: float) -> None:
         self._engine = engine
@@ -31,6 +31,7 @@ class Scheduler:
         if leads:
             self._engine.write(self._queue_refreshes)
             self._engine.write(lambda tx: drafts.prune(tx, tx.now - DRAFTS_LIVE))
+            self._engine.write(forget_old_keys)
         return _PAUSE_SECONDS
 
     def _queue_refreshes(self, tx: Transaction) -> None:

@@ -58,7 +58,8 @@ class TaskOut(Document):
     @property
     def over(self) -> bool:
         """Whether waiting helps no more."""
-        return self.state in (TaskState.DONE, TaskState.HELD)
+        asked = self.waiting_for is not None and self.waiting_for.kind == "person"
+        return asked or self.state in (TaskState.DONE, TaskState.HELD)
 
 
 class LogLineOut(Document):

@@ -48,7 +48,7 @@ def task(request: Request) -> Response:
     if task_id not in found:
         raise UnknownName(
             f"There is no task {task_id!r}.",
-            hint="Ended tasks are pruned some time after their end.",
+            hint="Look for it among the tasks: /tasks",
         )
     detail = found[task_id]
     page = TaskPage(
