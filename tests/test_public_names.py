@@ -8,9 +8,9 @@ import earmark
 
 PUBLIC = """
     Action Child Command Composite Credentials Ctx Deadlines Done ExternalJob Failed
-    Found Images InventorySource Job JobUnknown Lock NameTaken NotSent Power ProviderRef Refused
-    Rejected Results Retry Running Secret TemplateRef Templates Throttled Tx VmRef exclusive
-    shared
+    Found Images InventorySource Job JobUnknown Lock NameTaken NotSent Power
+    ProviderRef Refused Rejected Results Retry Running Secret TemplateRef Templates
+    Throttled Tx VmRef exclusive shared
 """
 
 
