@@ -17,10 +17,10 @@ from earmark.commands.onboarding import add_provider, seal_all
 from earmark.domain.capabilities import Credentials, InventorySource, Power
 from earmark.domain.connector import Connector, ProviderConfig
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import Refused, UnknownName
+from earmark.domain.errors import Refused
 from earmark.domain.settings import Settings
 from earmark.engine.enqueue import transact
-from earmark.engine.registry import load_commands, operation_of
+from earmark.engine.registry import load_commands
 from earmark.engine.runtime import Engine
 from earmark.providers.registry import load_connectors
 from earmark.store import inventory
@@ -195,9 +195,8 @@ def test_the_connector_does_what_it_declares_and_no_more(modules: Path) -> None:
     commands = load_commands()
     on: Any = commands.newest("PowerOn")
     shutdown: Any = commands.newest("ShutdownGuest")
-    assert operation_of(on, operations, "acme").effect == "absolute"
-    with pytest.raises(UnknownName):
-        operation_of(shutdown, operations, "acme")
+    assert operations[on.operation].effect == "absolute"
+    assert shutdown.operation not in operations
 
 
 @pytest.mark.slow

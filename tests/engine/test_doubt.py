@@ -9,10 +9,12 @@ from earmark.domain.command import Command
 from earmark.domain.errors import NotSent, Refused
 from earmark.domain.outcome import Done, Failed, Found, Running
 from earmark.domain.task import Task
-from earmark.engine import recover
+from earmark.engine import describe, recover
+from earmark.engine.answer import Sent
+from earmark.engine.due import ERROR_BUDGET
 from earmark.engine.perform import perform
-from earmark.engine.poll import ERROR_BUDGET
-from earmark.engine.send import Sending
+from earmark.engine.plan import plan
+from earmark.engine.send import intend
 from earmark.store import locks, placeholders
 from tests.engine.world import (
     Make,
@@ -182,19 +184,21 @@ def test_progress_rolls_up_and_never_says_done_before_the_end(stage: Stage) -> N
     assert stage.task(root).progress == 99
 
 
-def intended(stage: Stage, kind: type[Make]) -> tuple[Task, Sending]:
+def intended(stage: Stage, kind: type[Make]) -> tuple[Task, Sent]:
     """A claimed task whose intent is committed, and whose sender then fell silent."""
     task = stage.ask(make(kind))
     (claimed,) = stage.claim("silent-worker")
-    from earmark.engine import describe
-    from earmark.engine.plan import plan
-
     command = describe.load(stage.engine, claimed)
     assert isinstance(command, Make)
     claimed = plan(stage.engine, claimed, command)
-    sending = Sending(stage.engine, claimed, command)
-    sending.intend(None)
-    return task, sending
+    effect = stage.engine.read(lambda tx: placeholders.of_task(tx, claimed.id))
+    assert effect is not None
+    operation = stage.engine.operation(stage.provider, effect.operation)
+    effect = intend(stage.engine, claimed, effect, operation, None)
+    assert effect is not None
+    nonce = str(effect.nonce)
+    sent = Sent(stage.engine, claimed, command, effect.id, nonce, in_doubt_before=False)
+    return task, sent
 
 
 def test_a_late_answer_is_proof_for_whoever_asks(stage: Stage) -> None:
@@ -233,7 +237,7 @@ def test_what_kills_its_workers_again_and_again_ends(stage: Stage) -> None:
 
 def test_two_of_ours_is_one_and_an_orphan_that_is_told(stage: Stage) -> None:
     task, sending = intended(stage, MakeTagged)
-    token = sending.effect.id
+    token = sending.effect_id
     stage.world.jobs |= {"one": Done("1"), "two": Done("2")}
     both = [Found("one", mark=token), Found("two", mark=token)]
     stage.world.find = lambda token: both  # type: ignore[method-assign]

@@ -7,7 +7,6 @@ from earmark.domain.capabilities import (
     InventorySource,
     Power,
     VerifyCode,
-    state_reached,
 )
 from earmark.domain.connector import EffectClass
 from earmark.domain.deadline import Deadline
@@ -115,8 +114,9 @@ def test_the_inventory_shows_the_vm_and_its_disk(site: Site) -> None:
     vms = {vm.external_id: vm for vm in site.client(InventorySource).list_all().vms}
     vm = vms[site.vm]
     assert (vm.name, vm.power_state) == (site.vm_name, PowerState.ON)
-    assert [disk.size_bytes for disk in vm.disks] == [site.disk_bytes]
+    assert vm.disks is not None
     (disk,) = vm.disks
+    assert disk.size_bytes == site.disk_bytes
     assert all((disk.external_id, disk.alias, disk.image, disk.domain))
 
 
@@ -124,7 +124,8 @@ def test_a_vm_is_turned_off_and_on_and_asking_twice_is_harmless(site: Site) -> N
     power = site.client(Power, seconds=60)
 
     def reached(target: PowerState) -> bool:
-        return state_reached(power.vms([site.vm]).get(site.vm), target)
+        seen = power.vms([site.vm]).get(site.vm)
+        return seen is not None and seen.power_state is target
 
     assert power.power_off(site.vm, TOKEN) == site.vm
     assert power.power_off(site.vm, TOKEN) == site.vm

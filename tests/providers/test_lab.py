@@ -78,7 +78,7 @@ def test_a_copy_runs_and_its_result_is_the_new_image(
     lab: LabProcess, images: Images, source: str
 ) -> None:
     mark = token()
-    job = images.copy(source, "bulk", "copied", mark)
+    job = images.copy(source, "bulk", alias="copied", token=mark)
     first = images.jobs([job])[job]
     assert isinstance(first, Running)
     assert first.percent is not None
@@ -92,10 +92,10 @@ def test_the_same_token_is_the_same_copy(
     lab: LabProcess, images: Images, source: str
 ) -> None:
     mark = token()
-    job = images.copy(source, "bulk", "copied", mark)
-    assert images.copy(source, "bulk", "copied", mark) == job
+    job = images.copy(source, "bulk", alias="copied", token=mark)
+    assert images.copy(source, "bulk", alias="copied", token=mark) == job
     end_of(images, job)
-    assert images.copy(source, "bulk", "copied", mark) == job
+    assert images.copy(source, "bulk", alias="copied", token=mark) == job
     assert len(lab.effects("image.copy", mark)) == 1
 
 
@@ -103,16 +103,16 @@ def test_a_token_that_was_used_for_another_copy_is_refused(
     images: Images, source: str
 ) -> None:
     mark = token()
-    images.copy(source, "bulk", "one", mark)
+    images.copy(source, "bulk", alias="one", token=mark)
     with pytest.raises(Refused) as caught:
-        images.copy(source, "bulk", "two", mark)
+        images.copy(source, "bulk", alias="two", token=mark)
     assert caught.value.code == "token-mismatch"
 
 
 def test_what_the_lab_does_not_know_is_missing_not_failed(
     lab: LabProcess, images: Images, source: str
 ) -> None:
-    job = images.copy(source, "bulk", "copied", token())
+    job = images.copy(source, "bulk", alias="copied", token=token())
     lab.clear_ledger()
     many = [f"no-such-task-{number:04}" for number in range(250)]
     assert images.jobs([*many, job, "image:none"]).keys() == {job}
@@ -131,7 +131,7 @@ def test_a_copy_is_found_by_its_token_while_it_runs_and_when_it_is_done(
 ) -> None:
     mark = token()
     assert images.find(mark) == []
-    job = images.copy(source, "bulk", "copied", mark)
+    job = images.copy(source, "bulk", alias="copied", token=mark)
     (running,) = images.find(mark)
     assert (running.id, running.mark, running.done) == (job, mark, None)
     end = end_of(images, job)
@@ -144,7 +144,7 @@ def test_an_image_is_found_when_its_task_is_forgotten(
 ) -> None:
     mark = token()
     lab.fault("forget-task", "image.copy")
-    job = images.copy(source, "bulk", "copied", mark)
+    job = images.copy(source, "bulk", alias="copied", token=mark)
     assert images.jobs([job]) == {}
     (found,) = eventually(lambda: images.find(mark), "the image")
     assert found.mark == mark
@@ -159,7 +159,7 @@ def test_a_cleared_task_leaves_the_image_as_the_handle(
     lab: LabProcess, images: Images, source: str
 ) -> None:
     mark = token()
-    job = images.copy(source, "bulk", "copied", mark)
+    job = images.copy(source, "bulk", alias="copied", token=mark)
     end = end_of(images, job)
     assert isinstance(end, Done)
     lab.call("POST", f"/tasks/{job}/clear").raise_for_status()
@@ -170,9 +170,9 @@ def test_everything_that_a_lying_lab_doubled_is_found(
     lab: LabProcess, images: Images, source: str
 ) -> None:
     mark = token()
-    images.copy(source, "bulk", "copied", mark)
+    images.copy(source, "bulk", alias="copied", token=mark)
     lab.fault("ignore-tokens", "image.copy")
-    images.copy(source, "bulk", "copied", mark)
+    images.copy(source, "bulk", alias="copied", token=mark)
     assert len({found.id for found in images.find(mark)}) == 2
 
 
@@ -180,7 +180,7 @@ def test_a_copy_that_fails_says_why(
     lab: LabProcess, images: Images, source: str
 ) -> None:
     lab.fault("fail-task", "image.copy")
-    end = end_of(images, images.copy(source, "bulk", "copied", token()))
+    end = end_of(images, images.copy(source, "bulk", alias="copied", token=token()))
     assert isinstance(end, Failed)
     assert "no space" in end.message
     assert end.code == "task-failed"
@@ -192,7 +192,7 @@ def test_a_copy_can_be_cancelled_and_asking_again_is_harmless(
     with LabProcess(tmp_path / "lab", copy_seconds=60) as lab:
         images = site_of(lab).client(Images)
         source = lab.vm("web01")["disks"][0]["image"]
-        job = images.copy(source, "bulk", "copied", token())
+        job = images.copy(source, "bulk", alias="copied", token=token())
         images.cancel(job)
         images.cancel(job)
         # While it aborts it still goes on: not failed yet.
@@ -207,7 +207,7 @@ def test_a_copy_can_be_cancelled_and_asking_again_is_harmless(
 def test_a_template_is_made_of_copies(
     lab: LabProcess, images: Images, templates: Templates, source: str
 ) -> None:
-    copy = end_of(images, images.copy(source, "bulk", "copied", token()))
+    copy = end_of(images, images.copy(source, "bulk", alias="copied", token=token()))
     assert isinstance(copy, Done)
     mark = token()
     vm = lab.vm("web01")["id"]
@@ -233,7 +233,7 @@ def test_images_and_templates_do_not_find_each_others(
     lab: LabProcess, images: Images, templates: Templates, source: str
 ) -> None:
     mark = token()
-    images.copy(source, "bulk", "copied", mark)
+    images.copy(source, "bulk", alias="copied", token=mark)
     assert templates.find(mark) == []
 
 
@@ -246,7 +246,7 @@ def test_what_the_lab_declares_to_be_nothing_done_is_refused(
     lab.fault(fault, "image.copy")
     mark = token()
     with pytest.raises(Refused) as caught:
-        images.copy(source, "bulk", "copied", mark)
+        images.copy(source, "bulk", alias="copied", token=mark)
     assert caught.value.code == code
     assert images.find(mark) == []
 
@@ -269,7 +269,7 @@ def test_what_leaves_open_whether_it_happened_is_doubt(
     mark = token()
     hasty = site_of(lab).client(Images, seconds=5)
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        hasty.copy(source, "bulk", "copied", mark)
+        hasty.copy(source, "bulk", alias="copied", token=mark)
     assert not isinstance(caught.value, NotSent | Refused)
     assert len(lab.requests("image.copy", mark)) == 1
     images = site_of(lab).client(Images, seconds=60)

@@ -240,7 +240,7 @@ def test_a_zone_without_a_worker_is_told_at_once(house: House) -> None:
             "observed_at": tx.now,
             "command_at": None,
         }
-        return inventory.put_vm(tx.store, None, values)
+        return str(inventory.insert_vm(tx.store, values))
 
     vm_id = transact(house.engine, work)
     answer = house.post(f"/vms/{vm_id}/actions/stop", idempotency_key="n")

@@ -27,7 +27,7 @@ class CreateImageTemplate(ExternalJob[str]):
 
     def send(self, ctx: Ctx) -> str:
         images = ctx.connect(Images)
-        return images.copy(self.image, self.domain, self.alias, ctx.token)
+        return images.copy(self.image, self.domain, token=ctx.token, alias=self.alias)
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
         return ctx.connect(Images).find(ctx.token)

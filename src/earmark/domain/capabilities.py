@@ -15,7 +15,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from earmark.domain.errors import Unsupported
-from earmark.domain.inventory import Listing, ObservedVm, PowerState
+from earmark.domain.inventory import Listing, ObservedVm
 from earmark.domain.outcome import Found, Progress
 
 
@@ -85,8 +85,9 @@ class Power:
 class Images:
     """Copies disk images."""
 
-    def copy(self, image: str, domain: str, alias: str, token: str) -> str:
-        """Start a copy; returns the job's handle."""
+    def copy(self, image: str, domain: str, *, token: str, alias: str = "") -> str:
+        """Start a copy, named `alias` or as the provider likes; returns the job's
+        handle."""
         raise _unsupported(self, "copy")
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
@@ -116,8 +117,3 @@ class Templates:
     def find(self, token: str) -> Sequence[Found]:
         """Every job or template that carries the token."""
         raise _unsupported(self, "find")
-
-
-def state_reached(vm: ObservedVm | None, target: PowerState) -> bool:
-    """True when the VM was seen in the target state."""
-    return vm is not None and vm.power_state is target

@@ -35,7 +35,8 @@ class Retry:
 
     def pause(self, attempt: int) -> timedelta:
         """How long to wait after the given attempt (1 for the first)."""
-        return min(self.first * self.factor ** (attempt - 1), self.longest)
+        # The power is bounded: beyond it the pause is the longest anyway.
+        return min(self.first * self.factor ** min(attempt - 1, 30), self.longest)
 
 
 @dataclass(frozen=True, slots=True)

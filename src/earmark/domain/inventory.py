@@ -31,12 +31,13 @@ class ObservedDisk:
 
 @dataclass(frozen=True, slots=True)
 class ObservedVm:
-    """A VM as a provider shows it at one moment."""
+    """A VM as a provider shows it at one moment. `disks` is None where nobody looked
+    at them, and empty where there are none."""
 
     external_id: str
     name: str
     power_state: PowerState
-    disks: tuple[ObservedDisk, ...] = ()
+    disks: tuple[ObservedDisk, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

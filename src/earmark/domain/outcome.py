@@ -1,6 +1,6 @@
 """What a provider's job, or a look for it, can say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -62,6 +62,3 @@ class Found:
     mark: str | None = None
     done: Done[Any] | Failed | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-Candidates = Sequence[Found]

@@ -86,13 +86,11 @@ class Placeholder:
     version: int
     request: Any
     resend: bool
-    sender_id: str | None
     first_sent_at: datetime | None
-    last_sent_at: datetime | None
-    sender_gone_at: datetime | None
     doubt_since: datetime | None
     next_check_at: datetime | None
     checks: int
+    errors: int
     result: Any
     replaces_id: str | None
     created_at: datetime

@@ -6,11 +6,23 @@ from earmark.domain.states import Step
 from earmark.domain.task import Task
 from earmark.engine.boundary import boundary
 from earmark.engine.runtime import Engine
-from earmark.store import journal, queue
+from earmark.store import journal, queue, tasks
 from earmark.store.database import Transaction
 
 #: How long a claimed task may sit before its first step; then it counts as lost.
 CLAIM_SECONDS = 60.0
+#: Added to a call's own deadline before anybody else calls it hung.
+GRACE_SECONDS = 5.0
+
+
+def allow(engine: Engine, task: Task, seconds: float) -> Task:
+    """Give the call that comes now its own time, before it counts as hung (rule 6)."""
+
+    def work(tx: Transaction) -> Task:
+        deadline = tx.now + timedelta(seconds=seconds + GRACE_SECONDS)
+        return tasks.change(tx, task, deadline_at=deadline)
+
+    return engine.write(work)
 
 
 def claim(

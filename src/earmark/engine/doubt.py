@@ -1,29 +1,40 @@
 """Doubt: a request may have left and nobody knows what became of it; and held: nobody
 can find out but a person. Both end nothing and guess nothing (rules 2, 4)."""
 
+from datetime import timedelta
+
+import sqlalchemy as sa
+
 from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.runtime import Engine
 from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
+from earmark.store.schema import placeholders as table
 
 
 def raise_doubt(
-    tx: Transaction, task: Task, effect_id: str, why: str, *, nonce: str, gone: bool
+    tx: Transaction,
+    task: Task,
+    effect_id: str,
+    nonce: str,
+    why: str,
+    pause: timedelta = timedelta(0),
 ) -> None:
     """`sending` → `in_doubt`, for a task whose family is locked; it holds no worker.
 
-    `gone`: the sender's call is over, or its process proved gone (rule 1).
+    Doubt counts from when it began, through all that is sent again meanwhile; the
+    first look comes after `pause`.
     """
     placeholders.move_sent(
         tx,
         effect_id,
         nonce,
         PlaceholderState.IN_DOUBT,
-        doubt_since=tx.now,
-        next_check_at=tx.now,
+        doubt_since=sa.func.coalesce(table.c.doubt_since, tx.now),
+        next_check_at=tx.now + pause,
         checks=0,
-        sender_gone_at=tx.now if gone else None,
+        errors=0,
     )
     placeholders.witness(tx, effect_id, "doubt", why, nonce=nonce)
     journal.log(tx, task.id, f"In doubt: {why}", "warning")

@@ -111,7 +111,7 @@ class _Facts:
                 return WaitingFor("turn", "a free worker to send it again", since)
             text = f"{name} to say what became of a request whose answer was lost"
             return WaitingFor("doubt", text, since)
-        since = effect.last_sent_at or effect.updated_at
+        since = effect.first_sent_at or effect.updated_at
         if effect.checks:
             text = f"{name} to answer; it has not for {effect.checks} questions"
             return WaitingFor("provider", text, effect.updated_at)

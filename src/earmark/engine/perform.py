@@ -9,7 +9,12 @@ from earmark.engine.act import act
 from earmark.engine.plan import plan
 from earmark.engine.runtime import Engine
 from earmark.engine.send import send
-from earmark.engine.settle import settle_composite, settle_failed
+from earmark.engine.settle import (
+    Stopped,
+    settle_composite,
+    settle_failed,
+    settle_stopped,
+)
 
 
 def perform(engine: Engine, task: Task) -> None:
@@ -32,6 +37,9 @@ def _perform(engine: Engine, task: Task) -> None:
             settle_composite(engine, task, command)
             return
         task = plan(engine, task, command)
+    except Stopped:
+        settle_stopped(engine, task)
+        return
     except (Stale, Unavailable, CommitUnknown):
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything

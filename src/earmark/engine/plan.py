@@ -11,12 +11,13 @@ from earmark.domain.command import Child, Command, Composite, ExternalJob
 from earmark.domain.errors import BadInput, Locked
 from earmark.domain.ids import new_id
 from earmark.domain.lock import Lock
-from earmark.domain.states import Step, TaskState
+from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
 from earmark.engine.runtime import Engine
+from earmark.engine.settle import Stopped
 from earmark.engine.tx import EngineTx
 from earmark.store import inventory, journal, locks, placeholders, tasks
 from earmark.store.database import Transaction
@@ -32,8 +33,13 @@ def plan(engine: Engine, claimed: Task, command: Command[Any]) -> Task:
     def work(tx: Transaction) -> Task:
         tasks.lock_family(tx, claimed.id)
         task = tasks.change(tx, claimed)
+        effect = placeholders.of_task(tx, task.id)
+        if task.stop_requested and (
+            effect is None or effect.state is PlaceholderState.PLANNED
+        ):
+            raise Stopped
         author = open_tx(engine, tx, task)
-        if placeholders.of_task(tx, task.id) is not None:
+        if effect is not None:
             # Promised before, by an earlier attempt or by the parent's plan: its
             # locks are held, and `check` was asked when it could still refuse.
             return task
@@ -130,6 +136,7 @@ class _Promised:
         self, parent: Mapping[str, Any], key: str, child: Child, ids: dict[str, str]
     ) -> None:
         command = describe.resolve(self.author, child.command)
+        command.check(self.author)
         command = describe.seal(self.author, command, ids[key])
         row = describe.row(
             self.author,

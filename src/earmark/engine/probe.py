@@ -1,139 +1,51 @@
-"""Probe: what became of a request whose answer was lost?
-
-`judge` decides from the operation's class, what the provider showed, and whether an
-earlier request can still land; `apply` writes the decision. Adopted is only what is
-provably ours (rule 3); nothing is sent again while an earlier request may still land,
-unless the provider deduplicates (invariant 4).
-"""
+"""Probe: ask what became of a request in doubt, and write the judgement down."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from earmark.domain.command import ExternalJob
-from earmark.domain.connector import EffectClass, Operation
+from earmark.domain.deadline import Deadline
 from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Placeholder
+from earmark.engine.boundary import boundary
 from earmark.engine.doubt import hold
+from earmark.engine.due import Check
+from earmark.engine.judge import Adopt, Hold, PlanAgain, SendAgain, Wait, judge
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import settle_job
 from earmark.engine.wake import End, end
-from earmark.store import journal, placeholders, tasks
+from earmark.store import journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
-#: Kept clear of a token's end, for clocks and for the request's own way.
-TOKEN_MARGIN = timedelta(minutes=1)
 
+def probe(check: Check, deadline: Deadline) -> None:
+    """Find, judge, write. Raises whatever `find` raises: nothing is concluded then.
 
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """It is there and ours. The others are ours too, and too many."""
-
-    found: Found
-    spare: tuple[Found, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SendAgain:
-    """The provider deduplicates: the same token and stored request, once more."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlanAgain:
-    """It is absent, and no earlier request can still land."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing can be concluded yet; look again then."""
-
-    until: datetime
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Nothing more can be found out: a person decides."""
-
-    why: str
-
-
-Judgement = Adopt | SendAgain | PlanAgain | Wait | Hold
-
-
-def judge(
-    effect: Placeholder,
-    operation: Operation,
-    candidates: Sequence[Found],
-    now: datetime,
-    *,
-    stopping: bool = False,
-) -> Judgement:
-    """Decide about an effect in doubt; pure. With `stopping`, nothing is sent again."""
-    ours = [f for f in candidates if _provably_ours(f, effect, operation)]
-    if ours:
-        return Adopt(ours[0], tuple(ours[1:]))
-    since = effect.doubt_since or now
-    if operation.effect is EffectClass.NONE:
-        return Hold("The provider cannot be asked what became of this request.")
-    if now - since > operation.hold_after:
-        return Hold("It could not be found out what became of this request.")
-    if candidates:
-        return Hold("Something is there, but nothing proves that it is ours.")
-    return _absent(effect, operation, now, stopping)
-
-
-def _provably_ours(found: Found, effect: Placeholder, operation: Operation) -> bool:
-    # An absolute target state counts whoever brought it about (rule 12).
-    return operation.effect is EffectClass.ABSOLUTE or found.mark == effect.id
-
-
-def _absent(
-    effect: Placeholder, operation: Operation, now: datetime, stopping: bool
-) -> Judgement:
-    assert effect.last_sent_at is not None
-    assert effect.first_sent_at is not None
-    soon = now + timedelta(seconds=operation.poll_seconds)
-    # Only what the provider can show by now counts as absent.
-    visible_at = (
-        effect.sender_gone_at or effect.last_sent_at
-    ) + operation.visibility_lag
-    if now < visible_at:
-        return Wait(visible_at, "It may not be listed yet.")
-    if effect.external_id is not None:
-        # It was accepted once: an effect may be there although its job is forgotten.
-        return Hold(f"The provider no longer knows its own job {effect.external_id}.")
-    if operation.repeatable and not stopping:
-        life = operation.token_life
-        if life is None or now < effect.first_sent_at + life - TOKEN_MARGIN:
-            return SendAgain("It is not there; the same token can be sent again.")
-    if effect.sender_gone_at is None:
-        return Wait(soon, "It is not there, but its sender may still be alive.")
-    cannot_land_at = effect.sender_gone_at + operation.max_in_flight
-    if now < cannot_land_at:
-        return Wait(
-            min(cannot_land_at, now + timedelta(seconds=30)),
-            "It is not there, but may still be on its way.",
-        )
-    return PlanAgain("It is not there, and can no longer arrive.")
-
-
-def apply(
-    engine: Engine,
-    effect: Placeholder,
-    command: ExternalJob[Any],
-    judgement: Judgement,
-) -> None:
-    """Write a judgement. Raises `Stale` when somebody else was first."""
+    Raises `Stale` when somebody else was first.
+    """
+    engine, effect = check.engine, check.effect
+    handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
+    candidates: list[Found] = list(check.command.find(check.ctx(deadline)))
+    boundary("probe.answered")
+    if handle is not None and not any(found.id == handle for found in candidates):
+        # Our own send heard this name from the provider: that is proof.
+        candidates.insert(0, Found(handle, mark=effect.id))
+    made, now = engine.read(
+        lambda tx: (sends.of_placeholder(tx, effect.id), tx.now),
+    )
+    judgement = judge(
+        effect,
+        check.operation,
+        made,
+        candidates,
+        now,
+        stopping=check.task.stop_requested,
+    )
     match judgement:
         case Adopt(found, spare):
-            _adopt(engine, effect, command, found, spare)
+            _adopt(engine, effect, check.command, found, spare)
         case SendAgain(why):
             engine.write(lambda tx: _send_again(tx, effect, why))
         case PlanAgain(why):
@@ -151,23 +63,25 @@ def _adopt(
     found: Found,
     spare: Sequence[Found],
 ) -> None:
-    _note_found(engine, effect, found, spare)
+    engine.write(lambda tx: _note_found(tx, effect, found, spare))
     if isinstance(found.done, (Done, Failed)):
         settle_job(engine, effect, command, found.done, external_id=found.id)
         return
 
     def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, effect.task_id)
+        task = tasks.lock_family(tx, effect.task_id)
+        # Found under the name that polling did not know: the doubt is not over yet.
+        again = found.id == effect.external_id
         placeholders.move(
             tx,
             effect,
             PlaceholderState.BOUND,
             external_id=found.id,
-            doubt_since=None,
+            doubt_since=effect.doubt_since if again else None,
             next_check_at=tx.now,
             checks=0,
+            errors=0,
         )
-        task = tasks.get(tx, effect.task_id)
         tasks.change(tx, task, message="")
         journal.log(tx, task.id, f"Found at the provider and adopted: {found.id}.")
 
@@ -175,23 +89,23 @@ def _adopt(
 
 
 def _note_found(
-    engine: Engine, effect: Placeholder, found: Found, spare: Sequence[Found]
+    tx: Transaction, effect: Placeholder, found: Found, spare: Sequence[Found]
 ) -> None:
     """Keep what a probe saw; more than one of ours is said loudly."""
-
-    def work(tx: Transaction) -> None:
-        text = f"The provider shows {found.id}, which is ours."
-        placeholders.witness(tx, effect.id, "probe", text, external_id=found.id)
-        for extra in spare:
-            text = f"A second one of ours, an orphan: {extra.id}."
-            placeholders.witness(tx, effect.id, "orphan", text, external_id=extra.id)
-            journal.log(tx, effect.task_id, text, "error")
-
-    engine.write(work)
+    text = f"The provider shows {found.id}, which is ours."
+    placeholders.witness(tx, effect.id, "probe", text, external_id=found.id)
+    for extra in spare:
+        text = f"A second one of ours, an orphan: {extra.id}."
+        placeholders.witness(tx, effect.id, "orphan", text, external_id=extra.id)
+        journal.log(tx, effect.task_id, text, "error")
 
 
 def _send_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     task = tasks.lock_family(tx, effect.task_id)
+    if task.stop_requested:
+        # Asked to stop since it was judged: the next look judges without a resend.
+        placeholders.change(tx, effect, next_check_at=tx.now)
+        return
     placeholders.change(tx, effect, next_check_at=None, resend=True)
     placeholders.witness(tx, effect.id, "probe", why)
     journal.log(tx, task.id, why)
@@ -207,19 +121,15 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
         end(tx, task, End(Outcome.CANCELLED, why))
         return
     placeholders.move(
-        tx,
-        effect,
-        PlaceholderState.PLANNED,
-        next_check_at=None,
-        doubt_since=None,
-        first_sent_at=None,
-        request=None,
+        tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None
     )
     tasks.move(tx, task, TaskState.QUEUED, message=why)
 
 
 def _wait(tx: Transaction, effect: Placeholder, until: datetime, why: str) -> None:
-    if effect.checks == 0:
+    task = tasks.lock_family(tx, effect.task_id)
+    placeholders.change(tx, effect, next_check_at=until, checks=0, errors=0)
+    if task.message != why:
         placeholders.witness(tx, effect.id, "probe", why)
-        journal.log(tx, effect.task_id, why)
-    placeholders.change(tx, effect, next_check_at=until, checks=effect.checks + 1)
+        journal.log(tx, task.id, why)
+        tasks.change(tx, task, message=why)

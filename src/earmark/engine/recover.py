@@ -2,7 +2,7 @@
 
 Anybody may do it (rule 7): every write is a compare-and-set on what was read. Silence
 is not death (rule 1): a sender that is only silent leaves its request in doubt, and
-`sender_gone_at` empty until its process is proved gone.
+its send open until its process is proved gone.
 """
 
 from earmark.domain.errors import Stale
@@ -10,8 +10,8 @@ from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.doubt import hold_task, raise_doubt
 from earmark.engine.runtime import Engine
-from earmark.engine.wake import End, end
-from earmark.store import journal, placeholders, tasks, workers
+from earmark.engine.wake import end, failed_with
+from earmark.store import journal, placeholders, sends, tasks, workers
 from earmark.store.database import Transaction
 
 #: After so many lost workers under one task it is the task that is to blame.
@@ -27,10 +27,10 @@ def worker_gone(engine: Engine, worker_id: str, why: str) -> int:
     def attest(tx: Transaction) -> None:
         workers.set_state(tx, worker_id, "gone", of=(*workers.ALIVE, "stopped"))
         workers.give_up_leases(tx, worker_id)
-        placeholders.sender_gone(tx, worker_id)
+        sends.sender_gone(tx, worker_id)
 
     engine.write(attest)
-    return _recover_all(engine, worker_id, why, gone=True)
+    return _recover_all(engine, worker_id, why)
 
 
 def worker_silent(engine: Engine, worker_id: str, why: str) -> int:
@@ -40,24 +40,21 @@ def worker_silent(engine: Engine, worker_id: str, why: str) -> int:
         workers.set_state(tx, worker_id, "silent", of=("live", "draining"))
 
     engine.write(note)
-    return _recover_all(engine, worker_id, why, gone=False)
+    return _recover_all(engine, worker_id, why)
 
 
 def overdue(engine: Engine) -> int:
     """Calls past their deadline are hung, however alive their worker (rule 6)."""
     late = engine.read(lambda tx: tasks.overdue(tx, tx.now))
-    return sum(
-        recover(engine, task, "its call ran past its deadline", gone=False)
-        for task in late
-    )
+    return sum(recover(engine, task, "its call ran past its deadline") for task in late)
 
 
-def _recover_all(engine: Engine, worker_id: str, why: str, *, gone: bool) -> int:
+def _recover_all(engine: Engine, worker_id: str, why: str) -> int:
     left = engine.read(lambda tx: tasks.running_of(tx, worker_id))
-    return sum(recover(engine, task, why, gone=gone) for task in left)
+    return sum(recover(engine, task, why) for task in left)
 
 
-def recover(engine: Engine, left: Task, why: str, *, gone: bool) -> bool:
+def recover(engine: Engine, left: Task, why: str) -> bool:
     """Take a running task from whoever had it; False when it moved on meanwhile.
 
     Nothing sent: queued again, for another attempt. Sent without an answer: in doubt.
@@ -72,7 +69,7 @@ def recover(engine: Engine, left: Task, why: str, *, gone: bool) -> bool:
         if effect is not None and effect.state is PlaceholderState.SENDING:
             assert effect.nonce is not None
             text = f"The request may have left: {why}."
-            raise_doubt(tx, task, effect.id, text, nonce=effect.nonce, gone=gone)
+            raise_doubt(tx, task, effect.id, effect.nonce, text)
         elif task.recoveries > MOST_RECOVERIES:
             _give_up(tx, task, effect)
         else:
@@ -91,6 +88,6 @@ def _give_up(tx: Transaction, task: Task, effect: Placeholder | None) -> None:
     if effect is None or effect.state is PlaceholderState.PLANNED:
         if effect is not None:
             placeholders.move(tx, effect, PlaceholderState.DROPPED)
-        end(tx, task, End.failed(text, "poison"))
+        end(tx, task, failed_with(tx, task, text, "poison"))
         return
     hold_task(tx, task, effect, text)

@@ -5,12 +5,11 @@ import inspect
 import os
 import string
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
 from earmark.domain.command import Action, Command, Composite, ExternalJob
-from earmark.domain.connector import Operation
 from earmark.domain.errors import RegistrationRefused, UnknownName
 
 ENTRY_POINTS = "earmark.commands"
@@ -92,19 +91,6 @@ def load_commands(extra_modules: Sequence[str] = ()) -> Commands:
     for module in extra_modules:
         commands.register_module(module)
     return commands
-
-
-def operation_of(
-    command: type[ExternalJob[Any]], operations: Mapping[str, Operation], kind: str
-) -> Operation:
-    """What the provider's kind declares for the command; raises `UnknownName`."""
-    operation = operations.get(command.operation)
-    if operation is None:
-        raise UnknownName(
-            f"A provider of kind {kind} cannot do {command.operation}.",
-            code="unsupported",
-        )
-    return operation
 
 
 def _problem(command: type[Command[Any]]) -> str:

@@ -23,9 +23,13 @@ from earmark.engine.doubt import hold_task, raise_doubt
 from earmark.engine.enqueue import open_tx
 from earmark.engine.results import TaskResults
 from earmark.engine.runtime import Engine
-from earmark.engine.wake import End, end
-from earmark.store import placeholders, tasks
+from earmark.engine.wake import End, end, failed_with
+from earmark.store import placeholders, sends, tasks
 from earmark.store.database import Transaction
+
+
+class Stopped(Exception):
+    """The stop flag was up before anything was sent (rule 10)."""
 
 
 def settle_job(
@@ -57,8 +61,7 @@ def settle_job(
 
     def well(tx: Transaction) -> None:
         assert isinstance(outcome, Done)
-        tasks.lock_family(tx, effect.task_id)
-        task = tasks.get(tx, effect.task_id)
+        task = tasks.lock_family(tx, effect.task_id)
         command.finish(open_tx(engine, tx, task), outcome.result)
         good = Outcome.WARNED if outcome.warned else Outcome.OK
         settled(tx, End(good, outcome.message, result=dumped(outcome.result)))
@@ -137,12 +140,13 @@ def settle_failed(engine: Engine, task: Task, error: Exception) -> None:
         effect = placeholders.of_task(tx, task.id)
         if effect is not None and effect.state is PlaceholderState.SENDING:
             assert effect.nonce is not None
-            raise_doubt(tx, current, effect.id, why, nonce=effect.nonce, gone=True)
+            sends.over(tx, effect.nonce)
+            raise_doubt(tx, current, effect.id, effect.nonce, why)
         elif effect is not None and effect.state is PlaceholderState.IN_DOUBT:
             hold_task(tx, current, effect, why)
         else:
             drop_planned(tx, task.id)
-            end(tx, current, End.failed(why, code_of(error)))
+            end(tx, current, failed_with(tx, current, why, code_of(error)))
 
     engine.write(work)
     boundary("settle.committed")

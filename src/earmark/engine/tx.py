@@ -100,18 +100,13 @@ class EngineTx:
     ) -> Template:
         """Write a template that exists at the provider."""
         provider_id = self.provider(provider).id
-        row = inventory.templates_of(self.store, provider_id).get(external_id)
-        values = {
-            "provider_id": provider_id,
+        made = {
             "external_id": external_id,
             "name": name,
             "images": list(images),
             "vm_id": vm,
-            "observed_at": self.now,
         }
-        template_id = inventory.put_template(
-            self.store, row.id if row else None, values
-        )
+        template_id = observing.add_template(self.store, provider_id, made)
         return inventory.template(self.store, template_id)
 
     def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:

@@ -6,7 +6,7 @@ itself ends when nothing sent is open any more (invariant 3). Browsers and scrip
 told after the commit, by the store.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +99,9 @@ def _fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
     tasks.change(tx, parent, verdict=Outcome.FAILED, error=error)
     reason = f"“{culprit.title}” ended {culprit.outcome}: {culprit.message}"
     journal.log(tx, parent.id, reason, "error")
-    for sibling in tasks.children(tx, parent.id):
+    siblings = [child.id for child in tasks.children(tx, parent.id)]
+    # Locked first, read then: a claim that came in between is seen (rule 10).
+    for sibling in tasks.lock(tx, siblings).values():
         if sibling.id != culprit.id:
             drop(tx, sibling, f"Not started: {reason}")
 
@@ -109,12 +111,13 @@ def drop(tx: Transaction, task: Task, why: str) -> None:
     if task.done:
         return
     effect = placeholders.of_task(tx, task.id)
+    grandchildren = [child.id for child in tasks.children(tx, task.id)]
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
-        return
-    grandchildren = tasks.children(tx, task.id)
-    if grandchildren:
+        # It is followed to its end, but not sent again.
+        tasks.change(tx, task, stop_requested=True)
+    elif grandchildren:
         tasks.change(tx, task, verdict=Outcome.CANCELLED, stop_requested=True)
-        for child in grandchildren:
+        for child in tasks.lock(tx, grandchildren).values():
             drop(tx, child, why)
     elif task.state is TaskState.RUNNING:
         tasks.change(tx, task, stop_requested=True)
@@ -129,23 +132,37 @@ def _all_ended(tx: Transaction, parent: Task) -> None:
     if parent.verdict is None:
         tasks.move(tx, parent, TaskState.QUEUED, step=Step.FINISH)
         return
-    left = list(left_behind(tx, parent))
-    error = dict(parent.error or {"code": str(parent.verdict), "message": ""})
-    message = str(error["message"])
+    culprit = parent.error or {"code": str(parent.verdict), "message": ""}
+    code, message = str(culprit["code"]), str(culprit["message"])
+    known = culprit.get("left_behind", ())
+    end(tx, parent, failed_with(tx, parent, message, code, parent.verdict, known))
+
+
+def failed_with(
+    tx: Transaction,
+    task: Task,
+    message: str,
+    code: str,
+    outcome: Outcome = Outcome.FAILED,
+    known: Iterable[str] = (),
+) -> End:
+    """A bad end that names what is left behind at providers (rule 8)."""
+    left = list(dict.fromkeys([*known, *left_behind(tx, task)]))
+    error: dict[str, Any] = {"code": code, "message": message}
     if left:
         error["left_behind"] = left
         message += f" Left behind: {'; '.join(left)}."
-    end(tx, parent, End(parent.verdict, message, error=error))
+    return End(outcome, message, error=error)
 
 
 def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
-    """What the children that ended well have left at providers, one line each."""
+    """What the children have left at providers, one line each: every effect that was
+    accepted and has ended, unless the provider itself said that it failed."""
     for child in tasks.children(tx, parent.id):
         effect = placeholders.of_task(tx, child.id)
-        if effect is not None and effect.state is PlaceholderState.SETTLED:
-            if child.outcome is not None and child.outcome.good:
-                where = inventory.name_of(tx, "provider", effect.provider_id)
-                what = effect.result if isinstance(effect.result, str) else ""
-                yield f"{what or effect.external_id} at {where} (“{child.title}”)"
-        else:
+        if effect is None:
             yield from left_behind(tx, child)
+        elif effect.state is PlaceholderState.SETTLED and effect.result is not None:
+            where = inventory.name_of(tx, "provider", effect.provider_id)
+            what = effect.result if isinstance(effect.result, str) else ""
+            yield f"{what or effect.external_id} at {where} (“{child.title}”)"

@@ -60,6 +60,7 @@ class Database:
         self.wakeups = Wakeups(self.engine, listen=listen)
         # In one process, writers queue here in order instead of polling SQLite's lock.
         self._turn = nullcontext() if self.file is None else threading.Lock()
+        self._here = threading.local()
         self._mark = None if self.file is None else WriterMark(self.file)
 
     @property
@@ -95,7 +96,8 @@ class Database:
         return self._patiently(attempt)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` on a consistent view and return what it returned."""
+        """Run `work` and return what it returned; each statement sees what is
+        committed by then."""
         return self._patiently(lambda: self._run(work, writes=False))
 
     def close(self) -> None:
@@ -106,6 +108,11 @@ class Database:
             self._mark.close()
 
     def _run(self, work: Callable[[Transaction], T], *, writes: bool) -> T:
+        if writes and getattr(self._here, "writing", False):
+            raise RuntimeError(
+                "a transaction was begun inside another one of the same thread; "
+                "use the tx at hand (tx.log, not ctx.log)"
+            )
         turn = self._turn if writes else nullcontext()
         with turn, self.engine.connect() as connection:
             connection = connection.execution_options(earmark_writes=writes)
@@ -127,14 +134,19 @@ class Database:
 
     @contextmanager
     def _marked(self, writes: bool) -> Iterator[None]:
-        """Say beside the file that this process writes, for as long as it does."""
+        """Say that this thread writes, and beside a file that this process does."""
+        self._here.writing = writes
         if self._mark is None or not writes:
-            yield
+            try:
+                yield
+            finally:
+                self._here.writing = False
             return
         self._mark.set()
         try:
             yield
         finally:
+            self._here.writing = False
             # After a commit somebody else may have set a mark already; clearing that
             # costs the guard one window, never a wrong kill.
             self._mark.clear()
@@ -154,7 +166,11 @@ class Database:
 
 
 def _worth_repeating(error: sa.exc.DBAPIError) -> bool:
-    return dialect.retryable(error) or dialect.lost_connection(error)
+    return (
+        dialect.retryable(error)
+        or dialect.lost_connection(error)
+        or dialect.unreachable(error)
+    )
 
 
 def _explained(error: sa.exc.DBAPIError, url: sa.URL) -> Exception:

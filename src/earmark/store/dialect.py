@@ -125,6 +125,12 @@ def retryable(error: sa.exc.DBAPIError) -> bool:
     return "database is locked" in text or "database table is locked" in text
 
 
+def unreachable(error: sa.exc.DBAPIError) -> bool:
+    """True when no connection could be made: nothing was begun, and the server may be
+    back in a moment (a restart, a failover)."""
+    return isinstance(error, sa.exc.OperationalError) and error.statement is None
+
+
 def lost_connection(error: sa.exc.DBAPIError) -> bool:
     """True when the server's answer to the last statement will never come."""
     return error.connection_invalidated
@@ -132,8 +138,12 @@ def lost_connection(error: sa.exc.DBAPIError) -> bool:
 
 def for_update(select: sa.Select[Any], *, skip_locked: bool = False) -> sa.Select[Any]:
     """Lock the rows read. SQLite's writer holds the whole database already, and
-    SQLAlchemy leaves the clause out there."""
-    return select.with_for_update(skip_locked=skip_locked)
+    SQLAlchemy leaves the clause out there.
+
+    Keys never change, so foreign keys that point at these rows need not wait: the
+    check of a child's `parent_id` would else wait for its root, against rule 10.
+    """
+    return select.with_for_update(skip_locked=skip_locked, key_share=True)
 
 
 def lock_names(connection: sa.Connection, names: Iterable[str]) -> None:

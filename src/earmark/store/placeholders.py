@@ -16,11 +16,17 @@ from earmark.domain.states import (
 )
 from earmark.domain.task import Placeholder
 from earmark.store.database import Transaction
-from earmark.store.schema import evidence, placeholders
+from earmark.store.schema import evidence, placeholders, tasks
 from earmark.store.wakeups import Topic
 
 _FIELDS = [placeholders.c[name] for name in Placeholder.__slots__]
 _CHECKED = (PlaceholderState.BOUND, PlaceholderState.IN_DOUBT)
+#: As literal text, so that SQLite can match the partial index. What is cleared to be
+#: sent again waits for a worker, not for a check.
+_CHECKABLE = sa.text(
+    "earmark_placeholders.state IN ('bound', 'in_doubt')"
+    " AND earmark_placeholders.next_check_at IS NOT NULL"
+)
 
 
 def from_row(row: sa.Row[Any]) -> Placeholder:
@@ -39,13 +45,11 @@ def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
         "version": 1,
         "request": None,
         "resend": False,
-        "sender_id": None,
         "first_sent_at": None,
-        "last_sent_at": None,
-        "sender_gone_at": None,
         "doubt_since": None,
         "next_check_at": None,
         "checks": 0,
+        "errors": 0,
         "result": None,
         "replaces_id": None,
         "created_at": tx.now,
@@ -144,17 +148,23 @@ def _update(
 
 
 def due(
-    tx: Transaction, provider_id: str, state: PlaceholderState, limit: int
+    tx: Transaction,
+    provider_id: str,
+    state: PlaceholderState,
+    known: Iterable[tuple[str, int]],
+    limit: int,
 ) -> list[Placeholder]:
-    """What is to be polled (`bound`) or probed (`in_doubt`) at a provider now."""
+    """What is to be polled (`bound`) or probed (`in_doubt`) at a provider now, of the
+    commands that the caller knows (rule 19)."""
     query = (
         sa.select(*_FIELDS)
+        .join(tasks, tasks.c.id == placeholders.c.task_id)
         .where(
+            _CHECKABLE,
             placeholders.c.provider_id == provider_id,
-            placeholders.c.state.in_(_CHECKED),
             placeholders.c.state == state,
-            placeholders.c.resend.is_(False),
             placeholders.c.next_check_at <= tx.now,
+            sa.tuple_(tasks.c.command, tasks.c.command_version).in_(list(known)),
         )
         .order_by(placeholders.c.next_check_at)
         .limit(limit)
@@ -162,13 +172,17 @@ def due(
     return [from_row(row) for row in tx.execute(query)]
 
 
-def next_due(tx: Transaction, provider_ids: Iterable[str]) -> datetime | None:
-    """When the next poll or probe at any of these providers is due."""
+def next_due(
+    tx: Transaction, provider_id: str, known: Iterable[tuple[str, int]]
+) -> datetime | None:
+    """When the next poll or probe at a provider is due, of the commands known."""
     when: datetime | None = tx.execute(
-        sa.select(sa.func.min(placeholders.c.next_check_at)).where(
-            placeholders.c.provider_id.in_(list(provider_ids)),
-            placeholders.c.state.in_(_CHECKED),
-            placeholders.c.resend.is_(False),
+        sa.select(sa.func.min(placeholders.c.next_check_at))
+        .join(tasks, tasks.c.id == placeholders.c.task_id)
+        .where(
+            _CHECKABLE,
+            placeholders.c.provider_id == provider_id,
+            sa.tuple_(tasks.c.command, tasks.c.command_version).in_(list(known)),
         )
     ).scalar_one()
     return when
@@ -180,32 +194,6 @@ def postpone(tx: Transaction, ids: Iterable[str], until: datetime) -> None:
         sa.update(placeholders)
         .where(placeholders.c.id.in_(list(ids)), placeholders.c.state.in_(_CHECKED))
         .values(next_check_at=until)
-    )
-
-
-def sender_gone(tx: Transaction, worker_id: str) -> None:
-    """The worker's process is proved gone: it sends nothing more (rule 1)."""
-    tx.execute(
-        sa.update(placeholders)
-        .where(
-            placeholders.c.sender_id == worker_id,
-            placeholders.c.sender_gone_at.is_(None),
-            placeholders.c.first_sent_at.is_not(None),
-        )
-        .values(sender_gone_at=tx.now, version=placeholders.c.version + 1)
-    )
-
-
-def call_over(tx: Transaction, placeholder_id: str, nonce: str) -> None:
-    """A send that others gave up on has come back: that call sends nothing more."""
-    tx.execute(
-        sa.update(placeholders)
-        .where(
-            placeholders.c.id == placeholder_id,
-            placeholders.c.nonce == nonce,
-            placeholders.c.sender_gone_at.is_(None),
-        )
-        .values(sender_gone_at=tx.now, version=placeholders.c.version + 1)
     )
 
 

@@ -242,13 +242,11 @@ placeholders = sa.Table(
     column("version", sa.Integer, "Raised by every write; the other half."),
     json("request", "The stored request: the same in every send.", nullable=True),
     column("resend", sa.Boolean, "In doubt, and cleared to be sent again."),
-    column("sender_id", Id, "The worker that sent it last.", nullable=True),
     maybe_instant("first_sent_at", "When it could first have left; never moves."),
-    maybe_instant("last_sent_at", "When it could last have left."),
-    maybe_instant("sender_gone_at", "Since when its sender can send no more."),
     maybe_instant("doubt_since", "When doubt began."),
     maybe_instant("next_check_at", "When to poll or probe next."),
-    column("checks", sa.Integer, "Polls or probes that failed in a row."),
+    column("checks", sa.Integer, "Questions without an answer, in a row."),
+    column("errors", sa.Integer, "Of those, errors that use up patience, in a row."),
     json("result", "What its job returned.", nullable=True),
     column("replaces_id", Id, "The definite failure that it retries.", nullable=True),
     instant("created_at", "When it was promised."),
@@ -261,6 +259,30 @@ placeholders = sa.Table(
         sqlite_where=sa.text("state IN ('bound', 'in_doubt')"),
     ),
     comment="Promised external effects, each written down before it is asked for.",
+)
+
+sends = sa.Table(
+    "earmark_sends",
+    metadata,
+    column("nonce", Id, "New for every send.", primary_key=True),
+    column(
+        "placeholder_id",
+        Id,
+        "Which effect it asks for.",
+        index=True,
+        to="earmark_placeholders.id",
+    ),
+    column("sender_id", Id, "The worker that sends."),
+    instant("sent_at", "From when on it can have left."),
+    maybe_instant("over_at", "Since when this sender can send it no more (rule 1)."),
+    column("answered", sa.Boolean, "The provider answered it: it has landed."),
+    sa.Index(
+        "ix_earmark_sends_open",
+        "sender_id",
+        postgresql_where=sa.text("over_at IS NULL"),
+        sqlite_where=sa.text("over_at IS NULL"),
+    ),
+    comment="Every send of every effect: whether it can still land.",
 )
 
 evidence = sa.Table(
@@ -350,7 +372,8 @@ templates = sa.Table(
     column("name", Name, "Its name there."),
     json("images", "The images that it is made of."),
     column("vm_id", Id, "The VM that it was made from, if we made it.", nullable=True),
-    instant("observed_at", "When it was last seen or written by us."),
+    instant("observed_at", "When the fetch behind this began (rule 18)."),
+    maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
     maybe_instant("gone_at", "Since when a whole listing lacks it."),
     instant("created_at", "When we first knew of it."),
     sa.UniqueConstraint("provider_id", "external_id"),

@@ -14,7 +14,6 @@ from earmark.domain.states import (
     Step,
     TaskState,
     check,
-    sources,
 )
 from earmark.domain.task import Task
 from earmark.store import dialect
@@ -238,8 +237,3 @@ def overdue(tx: Transaction, before: datetime) -> list[Task]:
         .order_by(tasks.c.id)
     )
     return [from_row(row) for row in tx.execute(query)]
-
-
-def may_come_to(state: TaskState) -> tuple[TaskState, ...]:
-    """The states that a task may leave for `state`."""
-    return sources(TASK_MOVES, state)

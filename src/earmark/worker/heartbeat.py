@@ -32,16 +32,16 @@ class Heartbeat:
     def round(self) -> float:
         """Beat once; returns the pause."""
         began = time.monotonic()
-        if self._last is None or began - self._last > 3 * self._seconds:
-            self.steady_since = None  # we were silent ourselves: judge nobody yet
         beaten = self._engine.write(
             lambda tx: workers.beat(tx, self._worker_id, self.state)
         )
         if not beaten:
             self._on_lost()
-        self._last = time.monotonic()
-        if self.steady_since is None:
-            self.steady_since = self._last
+        ended = time.monotonic()
+        slow = ended - (self._last or began) > 3 * self._seconds
+        if self.steady_since is None or slow:
+            self.steady_since = ended  # a slow store makes everybody look silent
+        self._last = ended
         return self._seconds
 
     def steady_for(self, seconds: float) -> bool:

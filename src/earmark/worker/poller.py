@@ -17,16 +17,26 @@ _log = logging.getLogger(__name__)
 LEASE_SECONDS = 10.0
 #: A look at a provider that takes longer than this is hung: its thread is given up.
 _HUNG_SECONDS = 3 * CALL_SECONDS
+#: Hung looks before the worker is replaced: their threads cannot be ended (rule 6).
+MOST_GIVEN_UP = 4
 _IDLE_SECONDS = 2.0
 
 
 class Poller:
     """Checks the providers of one zone, each in a thread of its own."""
 
-    def __init__(self, engine: Engine, zone: str, worker_id: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        zone: str,
+        worker_id: str,
+        on_worn_out: Callable[[], None],
+    ) -> None:
         self._engine = engine
         self._zone = zone
         self._worker_id = worker_id
+        self._on_worn_out = on_worn_out
+        self._given_up = 0
         self._lock = threading.Lock()
         self._busy: dict[str, float] = {}
         self._leased: dict[str, float] = {}
@@ -41,25 +51,22 @@ class Poller:
                 self._start(provider)
         return pause
 
-    @property
-    def busy(self) -> bool:
-        """True while any provider is being asked."""
-        return bool(self._busy)
-
     def _look(self, tx: Transaction) -> tuple[Sequence[Provider], float]:
-        ours = [p for p in inventory.list_providers(tx) if p.zone == self._zone]
-        idle = [p for p in ours if p.id not in self._busy]
-        due = [p for p in idle if self._is_due(tx, [p.id])]
-        when = placeholders.next_due(tx, [p.id for p in idle if p not in due])
-        if when is None:
-            return due, _IDLE_SECONDS
-        pause = (when - tx.now).total_seconds()
-        return due, min(max(pause, 0.01), _IDLE_SECONDS)
-
-    @staticmethod
-    def _is_due(tx: Transaction, provider_ids: Sequence[str]) -> bool:
-        when = placeholders.next_due(tx, provider_ids)
-        return when is not None and when <= tx.now
+        """The providers where something is due, and how soon to look again."""
+        due: list[Provider] = []
+        pause = _IDLE_SECONDS
+        known = self._engine.commands.pairs()
+        for provider in inventory.list_providers(tx):
+            if provider.zone != self._zone or provider.id in self._busy:
+                continue
+            when = placeholders.next_due(tx, provider.id, known)
+            if when is None:
+                continue
+            if when <= tx.now:
+                due.append(provider)
+            else:
+                pause = min(pause, (when - tx.now).total_seconds())
+        return due, max(pause, 0.01)
 
     def _is_busy(self, provider_id: str) -> bool:
         with self._lock:
@@ -70,7 +77,10 @@ class Poller:
                 return True
             _log.warning("provider %s: asking it hangs, given up", provider_id)
             del self._busy[provider_id]
-            return False
+            self._given_up += 1
+        if self._given_up >= MOST_GIVEN_UP:
+            self._on_worn_out()
+        return False
 
     def _lead(self, provider_id: str) -> bool:
         """Hold the provider's lease; renewed when a third of it is over."""
@@ -97,12 +107,14 @@ class Poller:
         ).start()
 
     def _check(self, provider_id: str, started: float) -> None:
+        looked = False
         try:
-            check_provider(self._engine, provider_id)
+            looked = check_provider(self._engine, provider_id) > 0
         except Exception:  # noqa: BLE001 - the next look may do better
             _log.exception("provider %s: a look failed", provider_id)
         finally:
             with self._lock:
                 if self._busy.get(provider_id) == started:
                     del self._busy[provider_id]
-            self.on_checked()
+            if looked:  # else the next look comes with the pause, not in a hot loop
+                self.on_checked()

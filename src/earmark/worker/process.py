@@ -43,7 +43,7 @@ class Worker:
             engine, self.id, settings.beat_seconds, self._replace
         )
         self._runner = Runner(engine, appetite, self.id, settings.slots, self._replace)
-        self._poller = Poller(engine, settings.zone, self.id)
+        self._poller = Poller(engine, settings.zone, self.id, self._replace)
         self._recoverer = Recoverer(
             engine, self.id, self._heartbeat, settings.silence_seconds
         )
@@ -129,9 +129,10 @@ class Worker:
 
     def _say_goodbye(self, tx: Transaction) -> None:
         workers.give_up_leases(tx, self.id)
-        if self._runner.busy == 0:
+        if self._runner.idle:
             # Nothing is left running here, so nobody needs to recover anything. With
-            # calls left, the row stays until others see the process gone.
+            # calls left, written off or not, the row stays until others have seen
+            # that the process is gone: only that proves that they send nothing.
             workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
 
 

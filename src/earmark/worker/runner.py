@@ -61,6 +61,12 @@ class Runner:
         """How many tasks run now."""
         return len(self._running)
 
+    @property
+    def idle(self) -> bool:
+        """True when no call is left, not even one that was written off."""
+        with self._lock:
+            return not self._running and not self._written_off
+
     def wait_idle(self, seconds: float) -> bool:
         """Wait until nothing runs; False when something still does by then."""
         end = time.monotonic() + seconds

@@ -16,7 +16,7 @@ class LabImages(Images):
         self._calls = calls
         self._jobs = CreationJobs(calls, "image.copy")
 
-    def copy(self, image: str, domain: str, alias: str, token: str) -> str:
+    def copy(self, image: str, domain: str, *, token: str, alias: str = "") -> str:
         """Start a copy; the same token with the same words is the same copy."""
         order = {"image": image, "domain": domain, "alias": alias, "token": token}
         return self._calls.change(path("images", "copy"), order)

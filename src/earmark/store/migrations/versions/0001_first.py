@@ -692,28 +692,10 @@ def upgrade() -> None:
             comment="In doubt, and cleared to be sent again.",
         ),
         sa.Column(
-            "sender_id",
-            sa.String(length=36),
-            nullable=True,
-            comment="The worker that sent it last.",
-        ),
-        sa.Column(
             "first_sent_at",
             UtcDateTime(),
             nullable=True,
             comment="When it could first have left; never moves.",
-        ),
-        sa.Column(
-            "last_sent_at",
-            UtcDateTime(),
-            nullable=True,
-            comment="When it could last have left.",
-        ),
-        sa.Column(
-            "sender_gone_at",
-            UtcDateTime(),
-            nullable=True,
-            comment="Since when its sender can send no more.",
         ),
         sa.Column(
             "doubt_since", UtcDateTime(), nullable=True, comment="When doubt began."
@@ -728,7 +710,13 @@ def upgrade() -> None:
             "checks",
             sa.Integer(),
             nullable=False,
-            comment="Polls or probes that failed in a row.",
+            comment="Questions without an answer, in a row.",
+        ),
+        sa.Column(
+            "errors",
+            sa.Integer(),
+            nullable=False,
+            comment="Of those, errors that use up patience, in a row.",
         ),
         sa.Column("result", Json, nullable=True, comment="What its job returned."),
         sa.Column(
@@ -851,7 +839,13 @@ def upgrade() -> None:
             "observed_at",
             UtcDateTime(),
             nullable=False,
-            comment="When it was last seen or written by us.",
+            comment="When the fetch behind this began (rule 18).",
+        ),
+        sa.Column(
+            "command_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When a command of ours last wrote it (rule 18).",
         ),
         sa.Column(
             "gone_at",
@@ -1026,10 +1020,75 @@ def upgrade() -> None:
         ["placeholder_id"],
         unique=False,
     )
+    op.create_table(
+        "earmark_sends",
+        sa.Column(
+            "nonce", sa.String(length=36), nullable=False, comment="New for every send."
+        ),
+        sa.Column(
+            "placeholder_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Which effect it asks for.",
+        ),
+        sa.Column(
+            "sender_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The worker that sends.",
+        ),
+        sa.Column(
+            "sent_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="From when on it can have left.",
+        ),
+        sa.Column(
+            "over_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="Since when this sender can send it no more (rule 1).",
+        ),
+        sa.Column(
+            "answered",
+            sa.Boolean(),
+            nullable=False,
+            comment="The provider answered it: it has landed.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["placeholder_id"],
+            ["earmark_placeholders.id"],
+            name=op.f("fk_earmark_sends_placeholder_id"),
+        ),
+        sa.PrimaryKeyConstraint("nonce", name=op.f("pk_earmark_sends")),
+        comment="Every send of every effect: whether it can still land.",
+    )
+    op.create_index(
+        "ix_earmark_sends_open",
+        "earmark_sends",
+        ["sender_id"],
+        unique=False,
+        postgresql_where=sa.text("over_at IS NULL"),
+        sqlite_where=sa.text("over_at IS NULL"),
+    )
+    op.create_index(
+        op.f("ix_earmark_sends_placeholder_id"),
+        "earmark_sends",
+        ["placeholder_id"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index(op.f("ix_earmark_sends_placeholder_id"), table_name="earmark_sends")
+    op.drop_index(
+        "ix_earmark_sends_open",
+        table_name="earmark_sends",
+        postgresql_where=sa.text("over_at IS NULL"),
+        sqlite_where=sa.text("over_at IS NULL"),
+    )
+    op.drop_table("earmark_sends")
     op.drop_index(
         op.f("ix_earmark_evidence_placeholder_id"), table_name="earmark_evidence"
     )

@@ -1,0 +1,209 @@
+"""Answer: what came of a send is written down, fenced by its nonce.
+
+A writer that is late changes nothing, and what it knows is kept as evidence (rule 5).
+The one thread that holds an answer must not lose it to a database that is away for a
+moment: it tries for minutes.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from earmark.domain.command import ExternalJob
+from earmark.domain.errors import (
+    CommitUnknown,
+    NotSent,
+    Refused,
+    Stale,
+    Throttled,
+    Unavailable,
+)
+from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.task import Task
+from earmark.engine.boundary import boundary
+from earmark.engine.doubt import raise_doubt
+from earmark.engine.runtime import Engine
+from earmark.engine.settle import told
+from earmark.engine.wake import End, end
+from earmark.store import journal, placeholders, sends, tasks
+from earmark.store.database import Transaction
+
+#: How long an answer is held in hand while the database is away.
+_PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One send: which effect, under which nonce, and whether an earlier one of it is
+    unexplained. If so, a no says nothing about what the earlier one did."""
+
+    engine: Engine
+    task: Task
+    command: ExternalJob[Any]
+    effect_id: str
+    nonce: str
+    in_doubt_before: bool
+
+    def bind(self, handle: str) -> None:
+        """The provider answered with its handle: the poller goes on from here."""
+        if not isinstance(handle, str) or not handle:
+            self.doubt(f"`send` returned {handle!r} instead of a handle.", over=True)
+            return
+
+        def work(tx: Transaction) -> None:
+            tasks.lock_family(tx, self.task.id)
+            sends.over(tx, self.nonce, answered=True)
+            placeholders.move_sent(
+                tx,
+                self.effect_id,
+                self.nonce,
+                PlaceholderState.BOUND,
+                external_id=handle,
+                doubt_since=None,
+                next_check_at=tx.now,
+                checks=0,
+                errors=0,
+            )
+            text = f"The provider accepted: {handle}."
+            self._witness(tx, "reply", text, external_id=handle)
+            journal.log(tx, self.task.id, text)
+            tasks.move(tx, self.task, TaskState.WAITING, deadline_at=None, message="")
+
+        def landed(tx: Transaction) -> bool:
+            return placeholders.get(tx, self.effect_id).external_id == handle
+
+        text = f"A late answer named {handle}."
+        if self._write(work, text, answered=True, handle=handle, landed=landed):
+            boundary("bind.committed")
+
+    def not_sent(self, error: NotSent | Throttled) -> None:
+        """No byte left, or the provider says that it did nothing.
+
+        Planned again, unless an earlier send is unexplained or the task is to stop.
+        """
+        said = told(error)
+        if self.in_doubt_before:
+            self.doubt(f"Could not send again: {said}", over=True, left=False)
+            return
+
+        def work(tx: Transaction) -> None:
+            task = tasks.lock_family(tx, self.task.id)
+            sends.never_left(tx, self.nonce)
+            first = sends.of_placeholder(tx, self.effect_id)
+            effect = placeholders.move_sent(
+                tx,
+                self.effect_id,
+                self.nonce,
+                PlaceholderState.PLANNED,
+                first_sent_at=first[0].sent_at if first else None,
+            )
+            text = f"Nothing was sent: {said}"
+            self._witness(tx, "not-sent", text)
+            journal.log(tx, task.id, text, "warning")
+            tries = task.attempt - task.recoveries
+            if tries < self.command.retry.attempts and not task.stop_requested:
+                tasks.move(
+                    tx,
+                    self.task,
+                    TaskState.QUEUED,
+                    message=f"{text} Will try again.",
+                    run_after=tx.now + self.command.retry.pause(tries),
+                    deadline_at=None,
+                )
+                return
+            placeholders.move(tx, effect, PlaceholderState.DROPPED)
+            how = End.failed(f"{text} Tried {tries} times.", error.code)
+            end(tx, tasks.get(tx, task.id), how)
+
+        self._write(work, f"A late send did not leave: {said}", answered=False)
+
+    def refuse(self, error: Refused) -> None:
+        """A definite no ends the effect, unless an earlier send may have landed."""
+        said = told(error)
+        if self.in_doubt_before:
+            self.doubt(f"Refused when sent again: {said}", over=True)
+            return
+
+        def work(tx: Transaction) -> None:
+            tasks.lock_family(tx, self.task.id)
+            sends.over(tx, self.nonce, answered=True)
+            refused = PlaceholderState.REFUSED
+            placeholders.move_sent(tx, self.effect_id, self.nonce, refused)
+            text = f"The provider refused: {said}"
+            self._witness(tx, "refused", text)
+            end(tx, tasks.get(tx, self.task.id), End.failed(text, error.code))
+
+        self._write(work, f"A late send was refused: {said}", answered=True)
+
+    def doubt(self, why: str, *, over: bool, left: bool = True) -> None:
+        """It may have left and may have landed: ask the provider, guess nothing.
+
+        `over`: the call is over, so this sender sends nothing more; a call that hangs
+        may still send, until its process is gone (rule 1). `left`: False when this
+        send at least did nothing.
+        """
+
+        def work(tx: Transaction) -> None:
+            task = tasks.lock_family(tx, self.task.id)
+            if not left:
+                sends.never_left(tx, self.nonce)
+            elif over:
+                sends.over(tx, self.nonce)
+            # Sent again and again in vain: each time a little later.
+            pause = timedelta(0)
+            if self.in_doubt_before:
+                pause = self.command.retry.pause(task.attempt - task.recoveries)
+            raise_doubt(tx, self.task, self.effect_id, self.nonce, why, pause)
+
+        self._write(work, f"A late call ended: {why}", answered=False)
+
+    def _write(
+        self,
+        work: Callable[[Transaction], None],
+        late: str,
+        *,
+        answered: bool,
+        handle: str | None = None,
+        landed: Callable[[Transaction], bool] | None = None,
+    ) -> bool:
+        """Write, or keep as evidence when others went on; True when it was in time."""
+        try:
+            self._patiently(lambda: self.engine.database.write(work, landed=landed))
+        except Stale:
+            self._patiently(
+                lambda: self.engine.write(
+                    lambda tx: self._late(tx, late, answered, handle)
+                )
+            )
+            return False
+        return True
+
+    def _late(
+        self, tx: Transaction, text: str, answered: bool, handle: str | None
+    ) -> None:
+        self._witness(tx, "late", text, external_id=handle)
+        journal.log(tx, self.task.id, text, "warning")
+        sends.over(tx, self.nonce, answered=answered)
+        placeholders.postpone(tx, [self.effect_id], tx.now)
+
+    def _witness(
+        self, tx: Transaction, kind: str, text: str, external_id: str | None = None
+    ) -> None:
+        placeholders.witness(
+            tx, self.effect_id, kind, text, nonce=self.nonce, external_id=external_id
+        )
+
+    @staticmethod
+    def _patiently(write: Callable[[], None]) -> None:
+        end_ = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                write()
+            except (Unavailable, CommitUnknown):
+                if time.monotonic() > end_:
+                    raise
+                time.sleep(1.0)
+            else:
+                return

@@ -1,0 +1,120 @@
+"""Due: which effects are to be asked about now, with all that asking needs."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from earmark.domain.command import ExternalJob
+from earmark.domain.connector import Operation
+from earmark.domain.deadline import Deadline
+from earmark.domain.errors import EarmarkError, NotSent, Stale
+from earmark.domain.states import PlaceholderState
+from earmark.domain.task import Placeholder, Task
+from earmark.engine import describe
+from earmark.engine.ctx import EngineCtx
+from earmark.engine.doubt import hold
+from earmark.engine.runtime import Engine
+from earmark.engine.settle import told
+from earmark.store import inventory, journal, placeholders, tasks
+from earmark.store.database import Transaction
+
+BATCH = 200
+#: Errors in a row, other than an unreachable provider, before a person is asked.
+ERROR_BUDGET = 20
+_LONGEST_PAUSE = timedelta(seconds=30)
+
+
+class Check:
+    """One effect that is due, with its task and command at hand."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        effect: Placeholder,
+        command: ExternalJob[Any],
+        operation: Operation,
+    ) -> None:
+        self.engine = engine
+        self.task = task
+        self.effect = effect
+        self.command = command
+        self.operation = operation
+
+    def ctx(self, deadline: Deadline) -> EngineCtx:
+        """The world, for this effect."""
+        return EngineCtx(self.engine, self.task, deadline, self.effect)
+
+
+def due(engine: Engine, provider_id: str, state: PlaceholderState) -> list[Check]:
+    """What is due at a provider, of the commands that this process knows. An effect
+    whose command cannot be read is held, and stands in nobody's way."""
+    broken: list[tuple[Placeholder, str]] = []
+
+    def work(tx: Transaction) -> list[Check]:
+        provider = inventory.provider(tx, provider_id)
+        checks = []
+        known = engine.commands.pairs()
+        for effect in placeholders.due(tx, provider_id, state, known, BATCH):
+            task = tasks.get(tx, effect.task_id)
+            try:
+                command = describe.load(engine, task)
+                assert isinstance(command, ExternalJob)
+                operation = engine.operation(provider, effect.operation)
+            except EarmarkError as error:
+                broken.append((effect, told(error)))
+                continue
+            checks.append(Check(engine, task, effect, command, operation))
+        return checks
+
+    checks = engine.read(work)
+    for effect, why in broken:
+        with suppress(Stale):
+            hold(engine, effect, why)
+    return checks
+
+
+def postpone(engine: Engine, checks: Iterable[Check]) -> None:
+    """Most looks see nothing new: those cost one statement together."""
+    by_pause: dict[float, list[str]] = {}
+    for check in checks:
+        by_pause.setdefault(check.operation.poll_seconds, []).append(check.effect.id)
+
+    def work(tx: Transaction) -> None:
+        for pause, ids in by_pause.items():
+            placeholders.postpone(tx, ids, tx.now + timedelta(seconds=pause))
+
+    if by_pause:
+        engine.write(work)
+
+
+def failed_to_ask(check: Check, error: Exception) -> None:
+    """The question failed, which says nothing about the job (rule 4).
+
+    An unreachable provider uses up no patience: silence is not an answer. Raises
+    `Stale` when somebody else was first.
+    """
+    effect = check.effect
+    unreachable = isinstance(error, (NotSent, OSError, TimeoutError))
+    errors = effect.errors + (0 if unreachable else 1)
+    if errors >= ERROR_BUDGET:
+        hold(check.engine, effect, f"Asking failed {errors} times: {told(error)}")
+        return
+
+    def work(tx: Transaction) -> None:
+        pause = check.operation.poll_seconds * 2 ** min(effect.checks, 8)
+        placeholders.change(
+            tx,
+            effect,
+            next_check_at=tx.now + min(timedelta(seconds=pause), _LONGEST_PAUSE),
+            checks=effect.checks + 1,
+            errors=errors,
+        )
+        if effect.checks == 0:
+            text = f"The provider could not be asked: {told(error)}"
+            placeholders.witness(tx, effect.id, "unanswered", text)
+            journal.log(tx, check.task.id, text, "warning")
+            tasks.change(tx, tasks.get(tx, check.task.id), message=text)
+
+    check.engine.write(work)

@@ -1,0 +1,93 @@
+"""Sends: every time an effect was asked for, by whom, and whether it can still land."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from earmark.store.database import Transaction
+from earmark.store.schema import sends
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One send. `over_at`: since when its sender can send no more; None while it may.
+    `answered`: the provider's answer came, so it has landed."""
+
+    nonce: str
+    sender_id: str
+    sent_at: datetime
+    over_at: datetime | None
+    answered: bool
+
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+_FIELDS = [sends.c[name] for name in Send.__slots__]
+
+
+def insert(tx: Transaction, placeholder_id: str, nonce: str, sender_id: str) -> None:
+    """A request is about to leave."""
+    tx.execute(
+        sa.insert(sends).values(
+            nonce=nonce,
+            placeholder_id=placeholder_id,
+            sender_id=sender_id,
+            sent_at=tx.now,
+            over_at=None,
+            answered=False,
+        )
+    )
+
+
+def never_left(tx: Transaction, nonce: str) -> None:
+    """It provably did not leave, or did nothing: as if it had not been."""
+    tx.execute(sa.delete(sends).where(sends.c.nonce == nonce))
+
+
+def over(tx: Transaction, nonce: str, *, answered: bool = False) -> None:
+    """The call has come back: this sender sends it no more."""
+    tx.execute(
+        sa.update(sends)
+        .where(sends.c.nonce == nonce)
+        .values(
+            over_at=sa.func.coalesce(sends.c.over_at, tx.now),
+            answered=sa.true() if answered else sends.c.answered,
+        )
+    )
+
+
+def sender_gone(tx: Transaction, sender_id: str) -> None:
+    """The sender's process is proved gone (rule 1)."""
+    tx.execute(
+        sa.update(sends)
+        .where(sends.c.sender_id == sender_id, sends.c.over_at.is_(None))
+        .values(over_at=tx.now)
+    )
+
+
+def of_placeholder(tx: Transaction, placeholder_id: str) -> list[Send]:
+    """Every send of an effect, oldest first."""
+    query = (
+        sa.select(*_FIELDS)
+        .where(sends.c.placeholder_id == placeholder_id)
+        .order_by(sends.c.sent_at)
+    )
+    return [Send(**row._mapping) for row in tx.execute(query)]
+
+
+def landed_by(made: Sequence[Send], in_flight: timedelta) -> datetime | None:
+    """From when on none of these sends can land any more; None: that is not known.
+
+    Horizons run from the last instant at which a request could leave (rule 14). What
+    was answered has landed already.
+    """
+    latest = LONG_AGO
+    for send in made:
+        if send.answered:
+            continue
+        if send.over_at is None:
+            return None
+        latest = max(latest, send.over_at + in_flight)
+    return latest
