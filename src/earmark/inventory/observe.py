@@ -46,11 +46,34 @@ def observe_vm(
     tx: Transaction, provider_id: str, seen: ObservedVm, began: datetime
 ) -> bool:
     """Write what a command of ours saw of one VM; False when newer news stands."""
-    row = rows.vms_of(tx, provider_id).get(seen.external_id)
-    if row is not None and row.observed_at >= began:
+    row = rows.lock_vms(tx, provider_id, [seen.external_id]).get(seen.external_id)
+    row = row or _add(tx, provider_id, seen, began, command_at=tx.now)
+    if row is None:
+        return True
+    if row.observed_at >= began:
         return False
-    _put(tx, provider_id, row, seen, began, command_at=tx.now)
+    stored = rows.disks_of(tx, row.id)
+    _change(tx, row, stored, seen, {"observed_at": began, "command_at": tx.now})
     return True
+
+
+def add_template(tx: Transaction, provider_id: str, made: dict[str, Any]) -> str:
+    """Write a template that a command of ours has made; returns its id. A refresh that
+    listed it meanwhile may have been quicker."""
+    external_id = made["external_id"]
+    values = made | {
+        "provider_id": provider_id,
+        "observed_at": tx.now,
+        "command_at": tx.now,
+    }
+    row = rows.lock_templates(tx, provider_id, [external_id]).get(external_id)
+    if row is None:
+        template_id = rows.insert_template(tx, values)
+        if template_id is not None:
+            return template_id
+        row = rows.lock_templates(tx, provider_id, [external_id])[external_id]
+    rows.change_template(tx, row.id, values)
+    return str(row.id)
 
 
 def apply_listing(
@@ -65,22 +88,25 @@ def apply_listing(
     `lag` is how long the provider's lists may lack, or show old, what was changed.
     """
     changes = Changes()
-    known = rows.vms_of(tx, provider_id)
-    listed = {vm.external_id for vm in listing.vms}
+    known = rows.lock_vms(tx, provider_id)
+    disks = rows.all_disks(tx, provider_id)
+    same = []
     for vm in listing.vms:
-        row = known.get(vm.external_id)
-        if row is not None and _newer(row, began, lag):
-            changes.skipped += 1
-        elif row is None:
+        row = known.pop(vm.external_id, None) or _add(tx, provider_id, vm, began)
+        if row is None:
             changes.new += 1
-            _put(tx, provider_id, None, vm, began)
-        elif _put(tx, provider_id, row, vm, began):
+        elif _newer(row, began, lag):
+            changes.skipped += 1
+        elif _same(row, disks.get(row.id, []), vm):
+            same.append(row.id)
+        else:
             changes.changed += 1
-    for external_id, row in known.items():
-        if external_id in listed or row.gone_at or _newer(row, began, lag):
-            continue
-        changes.gone += 1
-        rows.vm_gone(tx, row.id, began)
+            _change(tx, row, disks.get(row.id, []), vm, {"observed_at": began})
+    rows.touch_vms(tx, same, began)
+    for row in known.values():
+        if row.gone_at is None and not _newer(row, began, lag):
+            changes.gone += 1
+            rows.vm_gone(tx, row.id, began)
     _apply_templates(tx, provider_id, listing.templates, began, lag)
     return changes
 
@@ -88,48 +114,60 @@ def apply_listing(
 def _newer(row: sa.Row[Any], began: datetime, lag: timedelta) -> bool:
     if row.observed_at >= began:
         return True
-    command_at = row._mapping.get("command_at")
-    return command_at is not None and command_at + lag > began
+    return row.command_at is not None and row.command_at + lag > began
 
 
-def _put(
+def _add(
     tx: Transaction,
     provider_id: str,
-    row: sa.Row[Any] | None,
     seen: ObservedVm,
     began: datetime,
     command_at: datetime | None = None,
-) -> bool:
-    """Write a VM; True when anything about it is different from before."""
-    values: dict[str, Any] = {"name": seen.name, "power_state": seen.power_state}
-    same = (
-        row is not None
-        and not row.gone_at
-        and all(row._mapping[name] == value for name, value in values.items())
-    )
-    stored = [] if row is None else rows.disks_of(tx, row.id)
-    same_disks = not seen.disks or _as_observed(stored) == list(seen.disks)
-    if same and same_disks and command_at is None:
-        assert row is not None
-        rows.touch_vm(tx, row.id, began)
-        return False
-    values |= {
+) -> sa.Row[Any] | None:
+    """Write a VM that we did not know, and return None; or the row of somebody who was
+    quicker, which is to be judged."""
+    values = {
         "provider_id": provider_id,
         "external_id": seen.external_id,
+        "name": seen.name,
+        "power_state": seen.power_state,
         "observed_at": began,
-        "command_at": command_at or (row.command_at if row else None),
+        "command_at": command_at,
     }
-    vm_id = rows.put_vm(tx, row.id if row else None, values)
-    if not same_disks:
-        rows.replace_disks(tx, vm_id, seen.disks)
-    return not (same and same_disks)
+    vm_id = rows.insert_vm(tx, values)
+    if vm_id is None:
+        return rows.lock_vms(tx, provider_id, [seen.external_id])[seen.external_id]
+    rows.replace_disks(tx, vm_id, seen.disks or ())
+    return None
 
 
-def _as_observed(disks: Sequence[Disk]) -> list[ObservedDisk]:
-    return [
+def _change(
+    tx: Transaction,
+    row: sa.Row[Any],
+    stored: Sequence[Disk],
+    seen: ObservedVm,
+    times: dict[str, datetime],
+) -> None:
+    values = {"name": seen.name, "power_state": seen.power_state}
+    rows.change_vm(tx, row.id, values | times)
+    if seen.disks is not None and not _same_disks(stored, seen):
+        rows.replace_disks(tx, row.id, seen.disks)
+
+
+def _same(row: sa.Row[Any], stored: Sequence[Disk], seen: ObservedVm) -> bool:
+    return (
+        row.gone_at is None
+        and (row.name, row.power_state) == (seen.name, seen.power_state)
+        and _same_disks(stored, seen)
+    )
+
+
+def _same_disks(stored: Sequence[Disk], seen: ObservedVm) -> bool:
+    """True as well when nobody looked at them."""
+    return seen.disks is None or tuple(seen.disks) == tuple(
         ObservedDisk(d.external_id, d.alias, d.image, d.size_bytes, d.domain)
-        for d in disks
-    ]
+        for d in stored
+    )
 
 
 def _apply_templates(
@@ -139,19 +177,32 @@ def _apply_templates(
     began: datetime,
     lag: timedelta,
 ) -> None:
-    known = rows.templates_of(tx, provider_id)
+    known = rows.lock_templates(tx, provider_id)
+    same = []
     for seen in listed:
         row = known.pop(seen.external_id, None)
-        if row is not None and row.observed_at + lag > began:
-            continue
         values = {
-            "provider_id": provider_id,
             "external_id": seen.external_id,
             "name": seen.name,
             "images": list(seen.images),
             "observed_at": began,
         }
-        rows.put_template(tx, row.id if row else None, values)
+        if row is None:
+            if rows.insert_template(tx, values | {"provider_id": provider_id}):
+                continue
+            row = rows.lock_templates(tx, provider_id, [seen.external_id])[
+                seen.external_id
+            ]
+        if _newer(row, began, lag):
+            continue
+        if row.gone_at is None and (row.name, row.images) == (
+            seen.name,
+            list(seen.images),
+        ):
+            same.append(row.id)
+        else:
+            rows.change_template(tx, row.id, values)
+    rows.touch_templates(tx, same, began)
     for row in known.values():
-        if row.gone_at is None and row.observed_at + lag < began:
+        if row.gone_at is None and not _newer(row, began, lag):
             rows.template_gone(tx, row.id, began)

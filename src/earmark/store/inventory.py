@@ -163,34 +163,72 @@ def vms_of(tx: Transaction, provider_id: str) -> dict[str, sa.Row[Any]]:
     return {row.external_id: row for row in rows}
 
 
-def put_vm(tx: Transaction, vm_id: str | None, values: dict[str, Any]) -> str:
-    """Insert a VM, or change one; returns its id."""
+def lock_vms(
+    tx: Transaction, provider_id: str, external_ids: Sequence[str] | None = None
+) -> dict[str, sa.Row[Any]]:
+    """As `vms_of`, these or all, and nobody else writes them until we commit: what is
+    judged from the rows (rule 18) then still holds when they are written."""
+    return _locked(tx, vms, provider_id, external_ids)
+
+
+def _locked(
+    tx: Transaction,
+    table: sa.Table,
+    provider_id: str,
+    external_ids: Sequence[str] | None,
+) -> dict[str, sa.Row[Any]]:
+    query = sa.select(table).where(table.c.provider_id == provider_id)
+    if external_ids is not None:
+        query = query.where(table.c.external_id.in_(external_ids))
+    rows = tx.execute(dialect.for_update(query.order_by(table.c.id)))
+    return {row.external_id: row for row in rows}
+
+
+def insert_vm(tx: Transaction, values: dict[str, Any]) -> str | None:
+    """Insert a VM; returns its id, or None when somebody has just inserted it."""
     tx.wake(Topic.CHANGES)
-    if vm_id is None:
-        vm_id = new_id()
-        tx.execute(sa.insert(vms).values(id=vm_id, version=1, gone_at=None, **values))
-        return vm_id
+    row = values | {"id": new_id(), "version": 1, "gone_at": None}
+    return row["id"] if dialect.insert_new(tx.connection, vms, row) else None
+
+
+def change_vm(tx: Transaction, vm_id: str, values: dict[str, Any]) -> None:
+    """Change a locked VM, which exists."""
     tx.execute(
         sa.update(vms)
         .where(vms.c.id == vm_id)
         .values(version=vms.c.version + 1, gone_at=None, **values)
     )
-    return vm_id
+    tx.wake(Topic.CHANGES)
 
 
-def touch_vm(tx: Transaction, vm_id: str, observed_at: datetime) -> None:
-    """Seen again, and nothing about it has changed."""
-    tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(observed_at=observed_at))
+def touch_vms(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
+    """Seen again, and nothing about them has changed."""
+    _touch(tx, vms, ids, observed_at)
+
+
+def _touch(
+    tx: Transaction, table: sa.Table, ids: Sequence[str], observed_at: datetime
+) -> None:
+    if ids:
+        change = sa.update(table).where(table.c.id == sa.bindparam("which"))
+        change = change.values(observed_at=observed_at)
+        tx.execute(change, [{"which": identity} for identity in ids])
 
 
 def vm_gone(tx: Transaction, vm_id: str, since: datetime) -> None:
-    """A whole listing lacks it."""
+    """A whole listing lacks it, which is an observation too."""
     tx.execute(
         sa.update(vms)
         .where(vms.c.id == vm_id)
-        .values(gone_at=since, version=vms.c.version + 1)
+        .values(gone_at=since, observed_at=since, version=vms.c.version + 1)
     )
     tx.wake(Topic.CHANGES)
+
+
+def _disk(row: sa.Row[Any]) -> Disk:
+    return Disk(
+        row.id, row.external_id, row.alias, row.image, row.size_bytes, row.domain
+    )
 
 
 def disks_of(tx: Transaction, vm_id: str) -> list[Disk]:
@@ -198,10 +236,17 @@ def disks_of(tx: Transaction, vm_id: str) -> list[Disk]:
     rows = tx.execute(
         sa.select(disks).where(disks.c.vm_id == vm_id).order_by(disks.c.position)
     )
-    return [
-        Disk(r.id, r.external_id, r.alias, r.image, r.size_bytes, r.domain)
-        for r in rows
-    ]
+    return [_disk(row) for row in rows]
+
+
+def all_disks(tx: Transaction, provider_id: str) -> dict[str, list[Disk]]:
+    """VM id → its disks in their order, for all VMs of a provider."""
+    owned = sa.select(vms.c.id).where(vms.c.provider_id == provider_id)
+    query = sa.select(disks).where(disks.c.vm_id.in_(owned))
+    found: dict[str, list[Disk]] = {}
+    for row in tx.execute(query.order_by(disks.c.vm_id, disks.c.position)):
+        found.setdefault(row.vm_id, []).append(_disk(row))
+    return found
 
 
 def replace_disks(
@@ -210,19 +255,21 @@ def replace_disks(
     """Make a VM's disks what was observed; those that stay keep their ids."""
     known = {disk.external_id: disk.id for disk in disks_of(tx, vm_id)}
     tx.execute(sa.delete(disks).where(disks.c.vm_id == vm_id))
-    for position, disk in enumerate(observed):
-        tx.execute(
-            sa.insert(disks).values(
-                id=known.get(disk.external_id) or new_id(),
-                vm_id=vm_id,
-                position=position,
-                external_id=disk.external_id,
-                alias=disk.alias,
-                image=disk.image,
-                size_bytes=disk.size_bytes,
-                domain=disk.domain,
-            )
-        )
+    new = [
+        {
+            "id": known.get(disk.external_id) or new_id(),
+            "vm_id": vm_id,
+            "position": position,
+            "external_id": disk.external_id,
+            "alias": disk.alias,
+            "image": disk.image,
+            "size_bytes": disk.size_bytes,
+            "domain": disk.domain,
+        }
+        for position, disk in enumerate(observed)
+    ]
+    if new:
+        tx.execute(sa.insert(disks), new)
 
 
 def _template(row: sa.Row[Any]) -> Template:
@@ -263,41 +310,43 @@ def template(tx: Transaction, ref: str) -> Template:
     return _template(row)
 
 
-def templates_of(tx: Transaction, provider_id: str) -> dict[str, sa.Row[Any]]:
-    """External id → row of every template of a provider, the gone ones too."""
-    rows = tx.execute(
-        sa.select(templates).where(templates.c.provider_id == provider_id)
-    )
-    return {row.external_id: row for row in rows}
+def lock_templates(
+    tx: Transaction, provider_id: str, external_ids: Sequence[str] | None = None
+) -> dict[str, sa.Row[Any]]:
+    """External id → row of these or all templates of a provider, the gone ones too;
+    nobody else writes them until we commit."""
+    return _locked(tx, templates, provider_id, external_ids)
 
 
-def put_template(
-    tx: Transaction, template_id: str | None, values: dict[str, Any]
-) -> str:
-    """Insert a template, or change one; returns its id."""
+def insert_template(tx: Transaction, values: dict[str, Any]) -> str | None:
+    """Insert a template; returns its id, or None when somebody has just done so."""
     tx.wake(Topic.CHANGES)
-    if template_id is None:
-        template_id = new_id()
-        tx.execute(
-            sa.insert(templates).values(
-                {"vm_id": None, "gone_at": None}
-                | values
-                | {"id": template_id, "created_at": tx.now}
-            )
-        )
-        return template_id
+    unknown = {"vm_id": None, "command_at": None, "gone_at": None}
+    row = unknown | values | {"id": new_id(), "created_at": tx.now}
+    return row["id"] if dialect.insert_new(tx.connection, templates, row) else None
+
+
+def change_template(tx: Transaction, template_id: str, values: dict[str, Any]) -> None:
+    """Change a locked template, which exists."""
     tx.execute(
         sa.update(templates)
         .where(templates.c.id == template_id)
         .values({"gone_at": None} | values)
     )
-    return template_id
+    tx.wake(Topic.CHANGES)
+
+
+def touch_templates(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
+    """Seen again, and nothing about them has changed."""
+    _touch(tx, templates, ids, observed_at)
 
 
 def template_gone(tx: Transaction, template_id: str, since: datetime) -> None:
-    """A whole listing lacks it."""
+    """A whole listing lacks it, which is an observation too."""
     tx.execute(
-        sa.update(templates).where(templates.c.id == template_id).values(gone_at=since)
+        sa.update(templates)
+        .where(templates.c.id == template_id)
+        .values(gone_at=since, observed_at=since)
     )
     tx.wake(Topic.CHANGES)
 
