@@ -10,6 +10,7 @@ import pytest
 
 from earmark.domain.errors import Unavailable
 from earmark.store.database import Database
+from earmark.store.identity import started
 from earmark.store.writer import WriterGuard, mark_path
 from tests.peers.lab import eventually
 
@@ -44,10 +45,8 @@ def test_a_mark_without_a_lock_ends_nobody(tmp_path: Path) -> None:
     Database(f"sqlite:///{file}").write(lambda tx: None)
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        import psutil
-
-        started = psutil.Process(sleeper.pid).create_time()
-        mark_path(file).write_text(f"{sleeper.pid} {started!r} 7".ljust(64))
+        since = started(sleeper.pid)
+        mark_path(file).write_text(f"{sleeper.pid} {since!r} 7".ljust(64))
         guard = WriterGuard(file, seconds=0.0)
         assert [guard.look() for _ in range(3)] == [None] * 3
         assert sleeper.poll() is None

@@ -498,14 +498,14 @@ def upgrade() -> None:
             "machine",
             sa.String(length=200),
             nullable=False,
-            comment="Boot id and pid namespace: where the pid means it.",
+            comment="Host, boot and pid namespace: where the pid counts.",
         ),
         sa.Column("pid", sa.Integer(), nullable=False, comment="Process id."),
         sa.Column(
             "pid_started",
             sa.Float(),
             nullable=False,
-            comment="Start time of that pid, from the system.",
+            comment="When that pid started, counted from the boot.",
         ),
         sa.Column(
             "state",
