@@ -5,8 +5,9 @@ from typing import Any
 
 from earmark.domain.command import Action
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import Stale
+from earmark.domain.errors import CommitUnknown, Stale, Unavailable
 from earmark.domain.task import Task
+from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.claim import allow
 from earmark.engine.ctx import EngineCtx
@@ -20,10 +21,16 @@ def act(engine: Engine, task: Task, command: Action[Any]) -> None:
     task = allow(engine, task, seconds)
     ctx = EngineCtx(engine, task, Deadline(seconds))
     try:
-        result = command.run(ctx)
-        boundary("act.answered")
-        settle_action(engine, task, command, result)
+        result = in_ctx(lambda: command.run(ctx))
     except Stale:
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        settle_failed(engine, task, error)
+        return
+    boundary("act.answered")
+    try:
+        settle_action(engine, task, command, result)
+    except (Stale, Unavailable, CommitUnknown):
+        raise  # the store's, not the action's: it is settled, or run again
+    except Exception as error:  # noqa: BLE001 - its `finish` may raise anything
         settle_failed(engine, task, error)

@@ -17,7 +17,7 @@ from earmark.store.sends import Send, landed_by
 
 #: Kept clear of a token's end, for clocks and for the request's own way.
 TOKEN_MARGIN = timedelta(minutes=1)
-#: Sends of one effect, once its doubt has lasted too long.
+#: Sends of one effect that came to nothing, before a person is asked.
 MOST_SENDS = 5
 _LONGEST_WAIT = timedelta(seconds=30)
 
@@ -85,7 +85,9 @@ def judge(
     verdict = _absent(effect, operation, sends, now, stopping)
     if overdue and isinstance(verdict, Wait):
         return Hold(f"It could not be found out what became of this: {verdict.why}")
-    if overdue and isinstance(verdict, SendAgain) and len(sends) >= MOST_SENDS:
+    vain = overdue or isinstance(verdict, PlanAgain)
+    resend = isinstance(verdict, SendAgain | PlanAgain)
+    if vain and resend and len(sends) >= MOST_SENDS:
         return Hold(f"It was sent {len(sends)} times, and is still not there.")
     return verdict
 

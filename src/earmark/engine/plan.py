@@ -14,6 +14,7 @@ from earmark.domain.lock import Lock
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
+from earmark.engine.authored import in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
 from earmark.engine.runtime import Engine
@@ -45,7 +46,7 @@ def plan(engine: Engine, claimed: Task, command: Command[Any]) -> Task:
             return task
         if task.is_root:
             _lock(tx, task, command.locks())
-            command.check(author)
+            in_tx(lambda: command.check(author))
         if isinstance(command, ExternalJob):
             row = {name: getattr(task, name) for name in Task.__slots__}
             placeholders.insert(tx, [_placeholder(author, row, command)])
@@ -126,7 +127,7 @@ class _Promised:
 
     def add_children(self, parent: Mapping[str, Any], command: Composite[Any]) -> int:
         """Add a composite's children, and theirs; returns how many it has."""
-        plan_of = checked_plan(command, command.children(self.author))
+        plan_of = checked_plan(command, in_tx(lambda: command.children(self.author)))
         ids = {key: new_id() for key in plan_of}
         for key, child in plan_of.items():
             self._add(parent, key, child, ids)
@@ -136,7 +137,7 @@ class _Promised:
         self, parent: Mapping[str, Any], key: str, child: Child, ids: dict[str, str]
     ) -> None:
         command = describe.resolve(self.author, child.command)
-        command.check(self.author)
+        in_tx(lambda: command.check(self.author))
         command = describe.seal(self.author, command, ids[key])
         row = describe.row(
             self.author,

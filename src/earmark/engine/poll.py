@@ -27,6 +27,7 @@ from earmark.domain.errors import (
 from earmark.domain.outcome import Done, Failed, Job, Progress, Running
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.authored import clean, in_ctx, in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check, due, failed_to_ask, postpone
 from earmark.engine.enqueue import open_tx
@@ -106,7 +107,8 @@ def _one_by_one(
             return
         try:
             job = check.effect.external_id or ""
-            answer: Answer = check.command.poll(check.ctx(deadline), job)
+            ctx = check.ctx(deadline)
+            answer: Answer = in_ctx(lambda: check.command.poll(ctx, job))  # noqa: B023
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             answer = error
         boundary("poll.answered")
@@ -117,7 +119,8 @@ def _ask_for_many(
     command: type[ExternalJob[Any]], group: Sequence[Check], deadline: Deadline
 ) -> Mapping[str, Answer]:
     jobs = {check.effect.id: _job(check.effect) for check in group}
-    answers: Any = command.poll_many(group[0].ctx(deadline), jobs)
+    ctx = group[0].ctx(deadline)
+    answers: Any = in_ctx(lambda: command.poll_many(ctx, jobs))
     if not isinstance(answers, Mapping):
         text = f"{command.__name__}.poll_many returned {answers!r}."
         raise EarmarkError(text, code="nonsense")
@@ -146,7 +149,7 @@ def _sane(running: Running) -> bool:
 def _shown(task: Task, running: Running) -> tuple[int, str]:
     """What a task shows of a running job: never 100 before the end."""
     percent = task.progress if running.percent is None else running.percent
-    return max(0, min(99, percent)), running.message
+    return max(0, min(99, percent)), clean(running.message)
 
 
 def _note(check: Check, answer: Answer) -> None:
@@ -187,7 +190,8 @@ def _progress(tx: Transaction, check: Check, running: Running) -> None:
     if (percent, message) != (task.progress, task.message):
         task = tasks.change(tx, task, progress=percent, message=message)
         roll_up(tx, task)
-        check.command.progressed(open_tx(check.engine, tx, task), running)
+        author = open_tx(check.engine, tx, task)
+        in_tx(lambda: check.command.progressed(author, running))
 
 
 def _may_land_until(check: Check) -> datetime | None:

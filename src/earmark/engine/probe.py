@@ -6,9 +6,11 @@ from typing import Any
 
 from earmark.domain.command import ExternalJob
 from earmark.domain.deadline import Deadline
+from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Placeholder
+from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.doubt import hold
 from earmark.engine.due import Check
@@ -27,7 +29,11 @@ def probe(check: Check, deadline: Deadline) -> None:
     """
     engine, effect = check.engine, check.effect
     handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
-    candidates: list[Found] = list(check.command.find(check.ctx(deadline)))
+    ctx = check.ctx(deadline)
+    candidates = in_ctx(lambda: list(check.command.find(ctx)))
+    strange = next((f for f in candidates if not isinstance(f, Found)), None)
+    if strange is not None:
+        raise EarmarkError(f"`find` returned {strange!r} among the found.")
     boundary("probe.answered")
     if handle is not None and not any(found.id == handle for found in candidates):
         # Our own send heard this name from the provider: that is proof.

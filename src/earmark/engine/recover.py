@@ -5,7 +5,9 @@ is not death (rule 1): a sender that is only silent leaves its request in doubt,
 its send open until its process is proved gone.
 """
 
-from earmark.domain.errors import Stale
+import logging
+
+from earmark.domain.errors import CommitUnknown, Stale, Unavailable
 from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.doubt import hold_task, raise_doubt
@@ -13,6 +15,8 @@ from earmark.engine.runtime import Engine
 from earmark.engine.wake import end, failed_with
 from earmark.store import journal, placeholders, sends, tasks, workers
 from earmark.store.database import Transaction
+
+_log = logging.getLogger(__name__)
 
 #: After so many lost workers under one task it is the task that is to blame.
 MOST_RECOVERIES = 5
@@ -70,6 +74,8 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
             assert effect.nonce is not None
             text = f"The request may have left: {why}."
             raise_doubt(tx, task, effect.id, effect.nonce, text)
+            if task.recoveries > MOST_RECOVERIES:
+                _give_up(tx, tasks.get(tx, task.id), placeholders.get(tx, effect.id))
         elif task.recoveries > MOST_RECOVERIES:
             _give_up(tx, task, effect)
         else:
@@ -78,6 +84,10 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
     try:
         engine.write(work)
     except Stale:
+        return False
+    except (Unavailable, CommitUnknown):
+        # One task's trouble stands in no other's way; the next round comes again.
+        _log.warning("task %s could not be recovered now", left.id, exc_info=True)
         return False
     return True
 

@@ -23,6 +23,7 @@ from earmark.domain.outcome import Done
 from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.answer import Sent
+from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.claim import GRACE_SECONDS, allow
 from earmark.engine.ctx import EngineCtx
@@ -82,7 +83,7 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
     ctx = EngineCtx(engine, task, Deadline(operation.send_seconds), intended)
     boundary("send.committed")
     try:
-        handle = command.send(ctx)
+        handle = in_ctx(lambda: command.send(ctx))
     except (NotSent, Throttled) as error:
         sent.not_sent(error)
     except Refused as error:
@@ -107,7 +108,7 @@ def _prepare(
     engine: Engine, task: Task, command: ExternalJob[Any], effect: Placeholder
 ) -> Any:
     ctx = EngineCtx(engine, task, Deadline(command.deadlines.call), effect)
-    prepared = command.prepare(ctx)
+    prepared = in_ctx(lambda: command.prepare(ctx))
     boundary("prepare.done")
     return prepared
 

@@ -4,6 +4,7 @@ One transaction: the author's `finish`, the placeholder, the task, its parent's 
 the root's locks, the audit row. Running it again changes nothing (rule 5).
 """
 
+import json
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -18,6 +19,7 @@ from earmark.domain.errors import (
 from earmark.domain.outcome import Done, Failed
 from earmark.domain.states import Outcome, PlaceholderState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.authored import clean, in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.doubt import hold_task, raise_doubt
 from earmark.engine.enqueue import open_tx
@@ -62,7 +64,8 @@ def settle_job(
     def well(tx: Transaction) -> None:
         assert isinstance(outcome, Done)
         task = tasks.lock_family(tx, effect.task_id)
-        command.finish(open_tx(engine, tx, task), outcome.result)
+        author = open_tx(engine, tx, task)
+        in_tx(lambda: command.finish(author, outcome.result))
         good = Outcome.WARNED if outcome.warned else Outcome.OK
         settled(tx, End(good, outcome.message, result=dumped(outcome.result)))
 
@@ -88,7 +91,8 @@ def settle_nothing_to_do(
     def work(tx: Transaction) -> None:
         tasks.lock_family(tx, task.id)
         current = tasks.change(tx, task)
-        command.finish(open_tx(engine, tx, current), done.result)
+        author = open_tx(engine, tx, current)
+        in_tx(lambda: command.finish(author, done.result))
         drop_planned(tx, task.id)
         good = Outcome.WARNED if done.warned else Outcome.OK
         end(tx, current, End(good, done.message, result=dumped(done.result)))
@@ -106,7 +110,8 @@ def settle_action(
     def work(tx: Transaction) -> None:
         tasks.lock_family(tx, task.id)
         current = tasks.change(tx, task)
-        command.finish(open_tx(engine, tx, current), done.result)
+        author = open_tx(engine, tx, current)
+        in_tx(lambda: command.finish(author, done.result))
         good = Outcome.WARNED if done.warned else Outcome.OK
         end(tx, current, End(good, done.message, result=dumped(done.result)))
 
@@ -122,7 +127,8 @@ def settle_composite(engine: Engine, task: Task, command: Composite[Any]) -> Non
         tasks.lock_family(tx, task.id)
         current = tasks.change(tx, task)
         results = TaskResults(tasks.children(tx, task.id))
-        result = command.finish(open_tx(engine, tx, current), results)
+        author = open_tx(engine, tx, current)
+        result = in_tx(lambda: command.finish(author, results))
         end(tx, current, End(Outcome.OK, result=dumped(result)))
 
     engine.write(work)
@@ -168,16 +174,21 @@ def settle_stopped(engine: Engine, task: Task) -> None:
 def dumped(result: Any) -> Any:
     """A result as plain JSON; raises `EarmarkError` when it cannot be that."""
     try:
-        return to_jsonable_python(result)
-    except PydanticSerializationError as error:
+        plain = to_jsonable_python(result)
+        text = json.dumps(plain, allow_nan=False)
+        text.encode()
+    except (PydanticSerializationError, ValueError) as error:
         raise EarmarkError(f"The result cannot be stored: {error}") from error
+    if "\\u0000" in text or "\\ud8" in text:
+        raise EarmarkError("The result cannot be stored: it has NUL or broken text.")
+    return plain
 
 
 def told(error: Exception) -> str:
     """An error as one line for a person."""
     if isinstance(error, EarmarkError):
-        return f"{error} {error.hint}".strip()
-    text = " ".join(str(error).split())
+        return clean(f"{error} {error.hint}").strip()
+    text = " ".join(clean(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -18,6 +18,7 @@ from earmark.domain.states import (
     TaskState,
 )
 from earmark.domain.task import Task
+from earmark.engine.authored import clean
 from earmark.store import inventory, journal, locks, placeholders, secrets, tasks
 from earmark.store.database import Transaction
 
@@ -51,7 +52,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
         TaskState.DONE,
         outcome=how.outcome,
         progress=100 if how.outcome.good else task.progress,
-        message=how.message,
+        message=clean(how.message),
         result=how.result,
         error=how.error,
     )

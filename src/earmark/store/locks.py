@@ -17,7 +17,10 @@ def take(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> sa.Row[Any] |
     Reentrant for the root. Takers of one name go one after the other until commit.
     """
     strongest: dict[tuple[str, str], Lock] = {}
-    for lock in sorted(wanted, key=lambda one: one.mode is LockMode.EXCLUSIVE):
+    held = tx.execute(sa.select(locks).where(locks.c.root_id == root_id)).all()
+    already = [Lock(row.kind, row.name, LockMode(row.mode)) for row in held]
+    both = [*already, *wanted]  # what is held already is never weakened
+    for lock in sorted(both, key=lambda one: one.mode is LockMode.EXCLUSIVE):
         strongest[lock.kind, lock.name] = lock
     dialect.lock_names(tx.connection, (f"{k}:{n}" for k, n in strongest))
     for lock in strongest.values():

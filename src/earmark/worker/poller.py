@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 10.0
 #: A look at a provider that takes longer than this is hung: its thread is given up.
-_HUNG_SECONDS = 3 * CALL_SECONDS
+HUNG_SECONDS = 3 * CALL_SECONDS
 #: Hung looks before the worker is replaced: their threads cannot be ended (rule 6).
 MOST_GIVEN_UP = 4
 _IDLE_SECONDS = 2.0
@@ -47,7 +47,7 @@ class Poller:
         """Start a look at every provider where something is due; returns the pause."""
         due, pause = self._engine.read(self._look)
         for provider in due:
-            if not self._is_busy(provider.id) and self._lead(provider.id):
+            if self._lead(provider.id):
                 self._start(provider)
         return pause
 
@@ -57,7 +57,10 @@ class Poller:
         pause = _IDLE_SECONDS
         known = self._engine.commands.pairs()
         for provider in inventory.list_providers(tx):
-            if provider.zone != self._zone or provider.id in self._busy:
+            foreign = provider.zone != self._zone
+            if foreign or provider.kind not in self._engine.connectors:
+                continue
+            if self._is_busy(provider.id):
                 continue
             when = placeholders.next_due(tx, provider.id, known)
             if when is None:
@@ -69,15 +72,16 @@ class Poller:
         return due, max(pause, 0.01)
 
     def _is_busy(self, provider_id: str) -> bool:
+        """True while a look goes on; one that hangs is given up, with its thread."""
         with self._lock:
             since = self._busy.get(provider_id)
             if since is None:
                 return False
-            if time.monotonic() - since < _HUNG_SECONDS:
+            if time.monotonic() - since < HUNG_SECONDS:
                 return True
-            _log.warning("provider %s: asking it hangs, given up", provider_id)
             del self._busy[provider_id]
             self._given_up += 1
+        _log.warning("provider %s: asking it hangs, given up", provider_id)
         if self._given_up >= MOST_GIVEN_UP:
             self._on_worn_out()
         return False

@@ -71,7 +71,10 @@ class Worker:
                 looper.start()
             zone = self._settings.zone
             print(f"worker ready {self.id} zone {zone}", flush=True)
-            self._ending.wait()
+            # Not without a timeout: a signal that another thread receives is handled
+            # by this one only once it runs again.
+            while not self._ending.wait(1.0):
+                continue
             self._drain(claims, [polls, *others, *guard])
         return self._exit
 

@@ -1,0 +1,39 @@
+"""Authored: the edge to code that is not ours. Whatever it raises is an ordinary error
+of its own: it cannot pose as the store's word, nor end a thread of ours."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from earmark.domain.errors import CommitUnknown, EarmarkError, Stale, Unavailable
+
+T = TypeVar("T")
+
+
+class AuthorError(EarmarkError):
+    """An author's code raised what only the engine, or nobody, should."""
+
+    code = "author-error"
+
+
+def in_tx(call: Callable[[], T]) -> T:
+    """Run a method that takes `tx`. The database's own errors pass: they are retried
+    (rule 13). A `Stale` or `Unavailable` of the author's would pass for the store's."""
+    try:
+        return in_ctx(call)
+    except (Stale, Unavailable, CommitUnknown) as error:
+        raise AuthorError(f"{type(error).__name__}: {error}") from error
+
+
+def in_ctx(call: Callable[[], T]) -> T:
+    """Run a method that takes `ctx`; `SystemExit` and its like become errors."""
+    try:
+        return call()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise AuthorError(f"{type(error).__name__}: {error}") from error
+
+
+def clean(text: object) -> str:
+    """Text as both stores can keep it: no NUL, no lone surrogates."""
+    return str(text).encode("utf-8", "replace").decode().replace("\x00", "")
