@@ -71,3 +71,9 @@ def instant(name: str, comment: str, **options: Any) -> sa.Column[Any]:
 def maybe_instant(name: str, comment: str) -> sa.Column[Any]:
     """An instant that may not have come yet."""
     return instant(name, comment, nullable=True)
+
+
+def partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of only the rows that fit `where`, on both stores."""
+    condition = sa.text(where)
+    return sa.Index(name, *columns, postgresql_where=condition, sqlite_where=condition)

@@ -30,11 +30,13 @@ class Appetite:
 
 
 def _claimable(appetite: Appetite, now: datetime) -> sa.ColumnElement[bool]:
-    # The state is a literal, so that the planner can use the partial index.
+    # The state is a literal, so that the planner can use the partial index. The time is
+    # wrapped, so that it does not take the one by time, and then sort the whole queue.
+    not_before = sa.func.coalesce(tasks.c.run_after, tasks.c.created_at)
     conditions: list[sa.ColumnElement[bool]] = [
         sa.literal_column("state") == sa.literal_column("'queued'"),
         tasks.c.zone == appetite.zone,
-        tasks.c.run_after <= now,
+        not_before <= now,
         sa.tuple_(tasks.c.command, tasks.c.command_version).in_(appetite.known),
     ]
     if ANY_ROLE not in appetite.roles:
@@ -44,8 +46,21 @@ def _claimable(appetite: Appetite, now: datetime) -> sa.ColumnElement[bool]:
 
 def anything_for(tx: Transaction, appetite: Appetite) -> bool:
     """A cheap look, so that an idle worker takes no write lock."""
-    query = sa.select(sa.literal(1)).where(_claimable(appetite, tx.now)).limit(1)
-    return tx.execute(query.select_from(tasks)).first() is not None
+    # In the claim's order, so that the planner takes the claim's index.
+    query = sa.select(tasks.c.id).where(_claimable(appetite, tx.now))
+    query = query.order_by(tasks.c.priority, tasks.c.id).limit(1)
+    return tx.execute(query).first() is not None
+
+
+def chosen(appetite: Appetite, now: datetime, limit: int) -> sa.Select[Any]:
+    """SELECT of what a claim takes; what others are just claiming is passed by."""
+    return dialect.for_update(
+        sa.select(tasks.c.id)
+        .where(_claimable(appetite, now))
+        .order_by(tasks.c.priority, tasks.c.id)
+        .limit(limit),
+        skip_locked=True,
+    )
 
 
 def claim(
@@ -55,14 +70,7 @@ def claim(
 
     Each becomes `running` with a new attempt, owned by the worker until `deadline`.
     """
-    chosen = dialect.for_update(
-        sa.select(tasks.c.id)
-        .where(_claimable(appetite, tx.now))
-        .order_by(tasks.c.priority, tasks.c.id)
-        .limit(limit),
-        skip_locked=True,
-    )
-    ids = tx.execute(chosen).scalars().all()
+    ids = tx.execute(chosen(appetite, tx.now, limit)).scalars().all()
     if not ids:
         return []
     rows = tx.execute(

@@ -16,6 +16,7 @@ from earmark.store.columns import (
     key,
     maybe_instant,
     metadata,
+    partial_index,
 )
 
 installation = sa.Table(
@@ -172,27 +173,37 @@ tasks = sa.Table(
     maybe_instant("started_at", "When it was first claimed."),
     maybe_instant("finished_at", "When it ended."),
     instant("updated_at", "When it last changed."),
-    sa.Index(
+    partial_index(
         "ix_earmark_tasks_claim",
         "zone",
         "priority",
         "id",
-        postgresql_where=sa.text("state = 'queued'"),
-        sqlite_where=sa.text("state = 'queued'"),
+        "role",
+        where="state = 'queued'",
     ),
-    sa.Index(
+    partial_index(
+        "ix_earmark_tasks_due",
+        "zone",
+        "run_after",
+        where="state = 'queued'",
+    ),
+    partial_index(
         "ix_earmark_tasks_running",
         "worker_id",
-        postgresql_where=sa.text("state = 'running'"),
-        sqlite_where=sa.text("state = 'running'"),
+        where="state = 'running'",
     ),
-    sa.Index(
+    partial_index(
         "ix_earmark_tasks_roots",
         "id",
-        postgresql_where=sa.text("parent_id IS NULL"),
-        sqlite_where=sa.text("parent_id IS NULL"),
+        where="parent_id IS NULL",
     ),
-    sa.Index("ix_earmark_tasks_parent", "parent_id", "key"),
+    # Without the roots: SQLite would look for those here, and then sort them all.
+    partial_index(
+        "ix_earmark_tasks_parent",
+        "parent_id",
+        "key",
+        where="parent_id IS NOT NULL",
+    ),
     sa.Index("ix_earmark_tasks_root", "root_id", "id"),
     sa.Index("ix_earmark_tasks_object", "object_kind", "object_id", "id"),
     sa.Index("ix_earmark_tasks_state", "state", "id"),
@@ -251,12 +262,11 @@ placeholders = sa.Table(
     column("replaces_id", Id, "The definite failure that it retries.", nullable=True),
     instant("created_at", "When it was promised."),
     instant("updated_at", "When it last changed."),
-    sa.Index(
+    partial_index(
         "ix_earmark_placeholders_due",
         "provider_id",
         "next_check_at",
-        postgresql_where=sa.text("state IN ('bound', 'in_doubt')"),
-        sqlite_where=sa.text("state IN ('bound', 'in_doubt')"),
+        where="state IN ('bound', 'in_doubt')",
     ),
     comment="Promised external effects, each written down before it is asked for.",
 )
@@ -276,11 +286,10 @@ sends = sa.Table(
     instant("sent_at", "From when on it can have left."),
     maybe_instant("over_at", "Since when this sender can send it no more (rule 1)."),
     column("answered", sa.Boolean, "The provider answered it: it has landed."),
-    sa.Index(
+    partial_index(
         "ix_earmark_sends_open",
         "sender_id",
-        postgresql_where=sa.text("over_at IS NULL"),
-        sqlite_where=sa.text("over_at IS NULL"),
+        where="over_at IS NULL",
     ),
     comment="Every send of every effect: whether it can still land.",
 )

@@ -429,7 +429,15 @@ def upgrade() -> None:
     op.create_index(
         "ix_earmark_tasks_claim",
         "earmark_tasks",
-        ["zone", "priority", "id"],
+        ["zone", "priority", "id", "role"],
+        unique=False,
+        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_due",
+        "earmark_tasks",
+        ["zone", "run_after"],
         unique=False,
         postgresql_where=sa.text("state = 'queued'"),
         sqlite_where=sa.text("state = 'queued'"),
@@ -441,7 +449,12 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_earmark_tasks_parent", "earmark_tasks", ["parent_id", "key"], unique=False
+        "ix_earmark_tasks_parent",
+        "earmark_tasks",
+        ["parent_id", "key"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NOT NULL"),
     )
     op.create_index(
         "ix_earmark_tasks_root", "earmark_tasks", ["root_id", "id"], unique=False
@@ -1136,8 +1149,19 @@ def downgrade() -> None:
         sqlite_where=sa.text("parent_id IS NULL"),
     )
     op.drop_index("ix_earmark_tasks_root", table_name="earmark_tasks")
-    op.drop_index("ix_earmark_tasks_parent", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_parent",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NOT NULL"),
+    )
     op.drop_index("ix_earmark_tasks_object", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_due",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued'"),
+    )
     op.drop_index(
         "ix_earmark_tasks_claim",
         table_name="earmark_tasks",

@@ -1,0 +1,100 @@
+"""What is asked every second is answered from an index, on both stores."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from earmark.domain.states import TaskState
+from earmark.engine.browse import TaskFilter, list_tasks
+from earmark.engine.runtime import Engine
+from earmark.store import queue, tasks
+from earmark.store.database import Transaction
+from tests.store.test_queue import KNOWN, put, row
+
+MANY = 3000
+EVERYTHING = queue.Appetite("default", ("*",), KNOWN)
+STORAGE = queue.Appetite("default", ("storage",), KNOWN)
+
+
+@pytest.fixture(params=["measured", "never measured"])
+def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
+    """A history, a queue, and children; with the store's statistics or without."""
+    roots = [row(state=TaskState.DONE) for _ in range(MANY)]
+    children = [
+        row(state=TaskState.DONE, root_id=it["id"], parent_id=it["id"], key="a")
+        for it in roots
+    ]
+    put(engine, *roots, *children, *(row() for _ in range(MANY // 10)))
+    database = engine.database
+    if request.param == "measured":
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("ANALYZE")
+            connection.commit()
+    elif database.file is None:
+        pytest.skip("PostgreSQL measures by itself")
+    return engine
+
+
+def plan(engine: Engine, work: Callable[[Transaction], Any]) -> str:
+    """How the store goes about the last SELECT of `work`."""
+    said: list[tuple[str, Any]] = []
+
+    def note(_c: object, _k: object, text: str, values: Any, *_: object) -> None:
+        if text.startswith("SELECT"):
+            said.append((text, values))
+
+    found = engine.database.engine
+    sa.event.listen(found, "before_cursor_execute", note)
+    engine.read(work)
+    sa.event.remove(found, "before_cursor_execute", note)
+    text, values = said[-1]
+    explain = "EXPLAIN" if found.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    with found.connect() as connection:
+        lines = connection.exec_driver_sql(f"{explain} {text}", values).all()
+    return "\n".join(str(line[-1]) for line in lines)
+
+
+@pytest.mark.parametrize("appetite", [EVERYTHING, STORAGE], ids=["all", "a role"])
+def test_the_claim(full: Engine, appetite: queue.Appetite) -> None:
+    """The choice of a claim, which is all of it that can be slow."""
+
+    def choose(tx: Transaction) -> None:
+        tx.execute(queue.chosen(appetite, tx.now, 8))
+
+    found = plan(full, choose)
+    assert "ix_earmark_tasks_claim" in found
+    assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize("appetite", [EVERYTHING, STORAGE], ids=["all", "a role"])
+def test_whether_there_is_anything(full: Engine, appetite: queue.Appetite) -> None:
+    found = plan(full, lambda tx: queue.anything_for(tx, appetite))
+    assert "ix_earmark_tasks_claim" in found
+
+
+def test_when_the_next_is_due(full: Engine) -> None:
+    found = plan(full, lambda tx: queue.next_due(tx, EVERYTHING))
+    assert "ix_earmark_tasks_due" in found
+
+
+def test_the_first_page_of_the_list(full: Engine) -> None:
+    found = plan(full, lambda tx: list_tasks(tx, TaskFilter()))
+    assert "ix_earmark_tasks_roots" in found
+    assert "Sort" not in found
+    assert "TEMP B-TREE" not in found
+
+
+def test_a_page_in_the_middle_of_the_list(full: Engine) -> None:
+    newest = full.read(lambda tx: list_tasks(tx, TaskFilter(), 1))[0].id
+    found = plan(full, lambda tx: list_tasks(tx, TaskFilter(before=newest)))
+    assert "ix_earmark_tasks_roots" in found
+    assert "Sort" not in found
+    assert "TEMP B-TREE" not in found
+
+
+def test_the_children_of_one(full: Engine) -> None:
+    some = full.read(lambda tx: list_tasks(tx, TaskFilter(), 1))[0].id
+    found = plan(full, lambda tx: tasks.children(tx, some))
+    assert "ix_earmark_tasks_parent" in found
