@@ -7,9 +7,13 @@ import sqlalchemy as sa
 
 from earmark.commands import PowerOff, VerifyCredentials
 from earmark.domain.errors import BadInput, KeyReused, UnknownName
+from earmark.domain.inventory import Listing, ObservedVm, PowerState
+from earmark.domain.refs import VmRef
 from earmark.domain.secret import Secret
 from earmark.engine import describe
+from earmark.inventory.observe import apply_listing
 from earmark.store import secrets
+from earmark.store.database import Transaction
 from earmark.store.schema import secrets as secret_table
 from tests.engine.world import Make, Stage
 
@@ -80,3 +84,26 @@ def test_bad_parameters_name_each_field() -> None:
     with pytest.raises(BadInput) as caught:
         describe.build(Make, {"what": 7, "colour": "red"})
     assert set(caught.value.fields) == {"provider", "what", "colour"}
+
+
+def test_the_same_key_after_the_object_is_gone_is_still_the_same_task(
+    stage: Stage,
+) -> None:
+    def vm(tx: Transaction, gone: bool) -> None:
+        shown = (ObservedVm("vm-1", "web", PowerState.ON),) if not gone else ()
+        apply_listing(tx, "p-1", Listing(shown), tx.now)
+
+    class PokeWeb(Make):
+        """Names a VM."""
+
+        title = "Poke {vm}"
+        vm: VmRef
+
+    stage.engine.commands.register(PokeWeb)
+    command = PokeWeb(provider="scripted", what="a", vm="web")
+    stage.engine.write(lambda tx: vm(tx, gone=False))
+    first = stage.ask(command, key="k")
+    stage.engine.write(lambda tx: vm(tx, gone=True))
+    assert stage.ask(command, key="k").id == first.id
+    with pytest.raises(UnknownName):
+        stage.ask(command, key="another")

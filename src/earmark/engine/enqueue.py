@@ -54,12 +54,14 @@ def enqueue(
     another request it raises `KeyReused`. Raises `BadInput` for references to nothing
     and whatever the command's `check` raises; then nothing was written.
     """
-    command = describe.resolve(tx, command)
-    task_id = new_id()
+    asked = fingerprint(command)
     if key is not None:
-        earlier = _earlier(tx, command, owner, key)
+        # Before names are resolved: what they named may be gone since the first time.
+        earlier = _earlier(tx, asked, owner, key)
         if earlier is not None:
             return earlier
+    task_id = new_id()
+    command = describe.resolve(tx, command)
     command.check(tx)
     command = describe.seal(tx, command, task_id)
     row = describe.row(
@@ -75,7 +77,7 @@ def enqueue(
         tx.engine.operation(provider, command.operation)
     tasks.insert(tx.store, [row | {"state": TaskState.QUEUED}])
     if key is not None:
-        _remember(tx, command, owner, key, task_id)
+        _remember(tx, asked, owner, key, task_id)
     journal.log(tx.store, task_id, f"Queued in zone {row['zone']} by {owner}.")
     journal.note(tx.store, owner, "enqueue", task_id, command=row["command"])
     return tasks.get(tx.store, task_id)
@@ -92,7 +94,7 @@ def asked_before(tx: Transaction, owner: str, key: str) -> Task | None:
 
 
 def fingerprint(command: Command[Any]) -> str:
-    """What makes two requests the same. Secrets are left out: a hash of a weak secret
+    """What makes two requests, as they came, the same. Secrets are left out: a hash of a weak secret
     would tell it."""
 
     def plain(value: Any) -> Any:
@@ -114,7 +116,7 @@ def forget_old_keys(tx: Transaction) -> None:
     tx.execute(sa.delete(idempotency).where(old.exists()))
 
 
-def _earlier(tx: EngineTx, command: Command[Any], owner: str, key: str) -> Task | None:
+def _earlier(tx: EngineTx, asked: str, owner: str, key: str) -> Task | None:
     dialect.lock_names(tx.store.connection, [f"idempotency:{owner}:{key}"])
     seen = tx.store.execute(
         sa.select(idempotency).where(
@@ -123,7 +125,7 @@ def _earlier(tx: EngineTx, command: Command[Any], owner: str, key: str) -> Task 
     ).one_or_none()
     if seen is None:
         return None
-    if seen.body_hash != fingerprint(command):
+    if seen.body_hash != asked:
         raise KeyReused(
             "This idempotency key was used before, for a different request.",
             hint="Use a new key for a new request.",
@@ -131,14 +133,12 @@ def _earlier(tx: EngineTx, command: Command[Any], owner: str, key: str) -> Task 
     return tasks.get(tx.store, seen.task_id)
 
 
-def _remember(
-    tx: EngineTx, command: Command[Any], owner: str, key: str, task_id: str
-) -> None:
+def _remember(tx: EngineTx, asked: str, owner: str, key: str, task_id: str) -> None:
     tx.store.execute(
         sa.insert(idempotency).values(
             owner=owner,
             key=key,
-            body_hash=fingerprint(command),
+            body_hash=asked,
             task_id=task_id,
             created_at=tx.now,
         )

@@ -31,9 +31,7 @@ zones = sa.Table(
     "earmark_zones",
     metadata,
     key("UUIDv7."),
-    column(
-        "name", Name, "What people call it; tasks and workers name it.", unique=True
-    ),
+    column("name", Name, "What people, tasks and workers call it.", unique=True),
     column("description", sa.Text, "Which networks it reaches, in words."),
     instant("created_at", "When it was added."),
     comment="Places where workers stand.",

@@ -560,7 +560,7 @@ def upgrade() -> None:
             "name",
             sa.String(length=200),
             nullable=False,
-            comment="What people call it; tasks and workers name it.",
+            comment="What people, tasks and workers call it.",
         ),
         sa.Column(
             "description",
