@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from earmark.cli.launch import WEB, Launch, Ready
@@ -13,6 +14,7 @@ from earmark.engine.runtime import Engine
 from earmark.providers.registry import load_connectors
 from earmark.security.vault import FileVault
 from earmark.store.database import Database
+from earmark.store.dialect import parse
 from earmark.store.migrate import check_schema, installation_id, migrate
 
 
@@ -78,6 +80,7 @@ def supervise(
     kept: Sequence[int] = (),
 ) -> int:
     """Keep a web process, if asked for, and so many workers running."""
+    from earmark.worker.guard import guard_writers
     from earmark.worker.supervisor import Program, Supervisor, run_supervisor
 
     environment = _environment(settings)
@@ -92,6 +95,9 @@ def supervise(
     supervisor = Supervisor(
         programs, drain_seconds=settings.drain_seconds, on_ready=on_ready, kept=kept
     )
+    file = parse(settings.database_url).database
+    if settings.database_url.startswith("sqlite") and file is not None:
+        guard_writers(Path(file), settings.writer_seconds)
     return run_supervisor(supervisor)
 
 

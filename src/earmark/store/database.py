@@ -117,7 +117,8 @@ class Database:
         with turn, self.engine.connect() as connection:
             connection = connection.execution_options(earmark_writes=writes)
             transaction = Transaction(connection)
-            with connection.begin() as begun, self._marked(writes):
+            with self._marked(writes) as begun_now, connection.begin() as begun:
+                begun_now()
                 result = work(transaction)
                 if not writes:
                     return result
@@ -133,23 +134,22 @@ class Database:
         return result
 
     @contextmanager
-    def _marked(self, writes: bool) -> Iterator[None]:
-        """Say that this thread writes, and beside a file that this process does."""
-        self._here.writing = writes
-        if self._mark is None or not writes:
-            try:
-                yield
-            finally:
-                self._here.writing = False
-            return
-        self._mark.set()
+    def _marked(self, writes: bool) -> Iterator[Callable[[], None]]:
+        """Say that this thread writes, and beside a file that this process does: that
+        it wants to, and (by calling what this gives) that it has begun."""
+        before = getattr(self._here, "writing", False)
+        self._here.writing = before or writes
+        mark = self._mark if writes else None
         try:
-            yield
+            if mark is None:
+                yield lambda: None
+            else:
+                mark.wants()
+                yield mark.has
         finally:
-            self._here.writing = False
-            # After a commit somebody else may have set a mark already; clearing that
-            # costs the guard one window, never a wrong kill.
-            self._mark.clear()
+            self._here.writing = before
+            if mark is not None:
+                mark.clear()
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         give_up = time.monotonic() + _PATIENCE_SECONDS

@@ -13,7 +13,7 @@ from earmark.store import inventory, queue, workers
 from earmark.store.database import Transaction
 from earmark.store.identity import own_identity
 from earmark.store.wakeups import Topic
-from earmark.store.writer import WriterGuard
+from earmark.worker.guard import guard_writers
 from earmark.worker.heartbeat import Heartbeat
 from earmark.worker.looper import Looper
 from earmark.worker.poller import Poller
@@ -83,17 +83,7 @@ class Worker:
         file = self._engine.database.file
         if file is None:
             return []
-        guard = WriterGuard(file, self._settings.writer_seconds)
-
-        def look() -> float:
-            pid = guard.look()
-            if pid is not None:
-                _log.error("process %d held the write lock too long: ended", pid)
-            return 1.0
-
-        looper = Looper("writer-guard", look)
-        looper.start()
-        return [looper]
+        return [guard_writers(file, self._settings.writer_seconds)]
 
     def stop(self) -> None:
         """Ask for the drain; safe in a signal handler."""
