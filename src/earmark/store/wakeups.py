@@ -8,6 +8,7 @@ then, so a lost wake-up costs seconds and never a hang.
 """
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ class Wakeups:
                         if version != seen:
                             seen = version
                             self._wake(everything)
-            except sa.exc.SQLAlchemyError as error:
+            except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
                 _log.warning("following the database file failed: %s", error)
                 self._closed.wait(_RECONNECT_SECONDS)
 
