@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from earmark.domain.authoring import Tx
-from earmark.domain.connector import ProviderConfig, settings_of
+from earmark.domain.connector import ProviderConfig, Session, settings_of
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput
 from earmark.domain.inventory import Vm
@@ -38,6 +38,12 @@ class EngineCtx:
         self.deadline = deadline
         self._placeholder = placeholder
         self._shown_at = 0.0
+        self._opened: list[Session] = []
+
+    def close(self) -> None:
+        """The attempt has ended: let go of what `connect_with` has opened."""
+        while self._opened:
+            self._opened.pop().close()
 
     @property
     def placeholder(self) -> Placeholder:
@@ -99,7 +105,9 @@ class EngineCtx:
         connector = self.engine.connector(kind)
         clear = {name: self.reveal(secret) for name, secret in secrets.items()}
         config = ProviderConfig(settings_of(connector, settings), clear)
-        return connector.open(config).capability(capability, self.deadline)
+        session = connector.open(config)
+        self._opened.append(session)
+        return session.capability(capability, self.deadline)
 
     def now(self) -> datetime:
         """The store's time now."""

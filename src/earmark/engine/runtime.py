@@ -3,6 +3,7 @@ vault. Built once per process by the composition root."""
 
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TypeVar
 
 from earmark.domain.connector import (
@@ -20,6 +21,8 @@ from earmark.store import inventory, secrets
 from earmark.store.database import Database, Transaction
 
 T = TypeVar("T")
+#: A session of old settings is closed after so long: no call in it is under way then.
+RETIRED_SECONDS = 900.0
 
 
 class Engine:
@@ -38,7 +41,8 @@ class Engine:
         self.connectors = connectors
         self.vault = vault
         self.installation = installation
-        self._sessions: dict[tuple[str, int], Session] = {}
+        self._sessions: dict[str, tuple[int, Session]] = {}
+        self._retired: list[tuple[float, Session]] = []
         self._lock = threading.Lock()
 
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -72,19 +76,37 @@ class Engine:
     def session(self, provider_id: str) -> Session:
         """The open session of a provider, in its present settings."""
         provider = self.read(lambda tx: inventory.provider(tx, provider_id))
-        key = (provider.id, provider.version)
+        self._close_retired()
         with self._lock:
-            found = self._sessions.get(key)
-        if found is not None:
+            version, found = self._sessions.get(provider.id, (0, None))
+        if found is not None and version >= provider.version:
             return found
         clear = {
             name: self.reveal(secret_id) for name, secret_id in provider.secrets.items()
         }
         connector = self.connector(provider.kind)
         config = ProviderConfig(settings_of(connector, provider.settings), clear)
-        session = connector.open(config)
+        return self._keep(provider, connector.open(config))
+
+    def _keep(self, provider: Provider, session: Session) -> Session:
+        """Keep the newest; another thread may have been quicker."""
         with self._lock:
-            return self._sessions.setdefault(key, session)
+            version, found = self._sessions.get(provider.id, (0, None))
+            if found is not None and version >= provider.version:
+                session, found = found, session
+            else:
+                self._sessions[provider.id] = (provider.version, session)
+            if found is not None:
+                self._retired.append((monotonic() + RETIRED_SECONDS, found))
+        return session
+
+    def _close_retired(self, before: float | None = None) -> None:
+        now = monotonic() if before is None else before
+        with self._lock:
+            old = [session for at, session in self._retired if at < now]
+            self._retired = [item for item in self._retired if item[0] >= now]
+        for session in old:
+            session.close()
 
     def reveal(self, secret_id: str) -> str:
         """Open a sealed secret by its id."""
@@ -93,6 +115,7 @@ class Engine:
 
     def close(self) -> None:
         """Close sessions and the database."""
-        for session in self._sessions.values():
+        self._close_retired(float("inf"))
+        for _, session in self._sessions.values():
             session.close()
         self.database.close()
