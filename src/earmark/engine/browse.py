@@ -81,6 +81,17 @@ def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Ta
     return [from_row(row) for row in tx.execute(query)]
 
 
+def unfinished(tx: Transaction, command: str, kind: str, object_id: str) -> bool:
+    """True while such a command about the object has not ended."""
+    query = sa.select(tasks.c.id).where(
+        tasks.c.object_kind == kind,
+        tasks.c.object_id == object_id,
+        tasks.c.command == command,
+        tasks.c.state != TaskState.DONE,
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if which.parent:

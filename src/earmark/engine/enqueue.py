@@ -94,8 +94,8 @@ def asked_before(tx: Transaction, owner: str, key: str) -> Task | None:
 
 
 def fingerprint(command: Command[Any]) -> str:
-    """What makes two requests, as they came, the same. Secrets are left out: a hash of a weak secret
-    would tell it."""
+    """What makes two requests, as they came, the same. Secrets are left out: a hash of
+    a weak secret would tell it."""
 
     def plain(value: Any) -> Any:
         return "secret" if isinstance(value, Secret) else str(value)

@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from earmark.domain.states import TaskState
 from earmark.store import dialect
 from earmark.store.database import Transaction
-from earmark.store.schema import leases, workers
+from earmark.store.schema import leases, sends, tasks, workers
 from earmark.store.wakeups import Topic
 
 #: States of a worker that may still be doing something.
@@ -65,6 +66,30 @@ def listed(tx: Transaction, recent: timedelta) -> Sequence[sa.Row[Any]]:
         .where(sa.or_(workers.c.state.in_(ALIVE), workers.c.seen_at > tx.now - recent))
         .order_by(workers.c.zone, workers.c.id)
     ).all()
+
+
+def prunable(before: datetime) -> sa.ColumnElement[bool]:
+    """Ended, not heard since `before`, and nothing leans on the row any more: neither a
+    task that it ran, nor a send that may still land."""
+    running = sa.select(tasks.c.id).where(
+        tasks.c.worker_id == workers.c.id, tasks.c.state == TaskState.RUNNING
+    )
+    sending = sa.select(sends.c.nonce).where(
+        sends.c.sender_id == workers.c.id,
+        sends.c.over_at.is_(None),
+        sends.c.answered.is_(False),
+    )
+    return sa.and_(
+        workers.c.state.not_in(ALIVE),
+        workers.c.seen_at < before,
+        ~running.exists(),
+        ~sending.exists(),
+    )
+
+
+def prune(tx: Transaction, before: datetime) -> None:
+    """Forget the workers that ended before then."""
+    tx.execute(sa.delete(workers).where(prunable(before)))
 
 
 def shown_state(row: sa.Row[Any], now: datetime) -> str:

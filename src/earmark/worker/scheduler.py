@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from earmark.commands import RefreshProvider
+from earmark.engine.browse import unfinished
 from earmark.engine.enqueue import forget_old_keys, open_tx
 from earmark.engine.runtime import Engine
 from earmark.store import drafts, inventory, workers
@@ -13,10 +14,12 @@ _PAUSE_SECONDS = 5.0
 #: Scheduled work waits behind what people ask for.
 LOW_PRIORITY = 200
 DRAFTS_LIVE = timedelta(hours=1)
+WORKERS_KEPT = timedelta(days=1)
 
 
 class Scheduler:
-    """Queues the refreshes that are due; throws old drafts and keys away."""
+    """Queues the refreshes that are due; throws old drafts, keys and rows of workers
+    away."""
 
     def __init__(self, engine: Engine, worker_id: str, refresh_seconds: float) -> None:
         self._engine = engine
@@ -32,6 +35,7 @@ class Scheduler:
             self._engine.write(self._queue_refreshes)
             self._engine.write(lambda tx: drafts.prune(tx, tx.now - DRAFTS_LIVE))
             self._engine.write(forget_old_keys)
+            self._engine.write(lambda tx: workers.prune(tx, tx.now - WORKERS_KEPT))
         return _PAUSE_SECONDS
 
     def _queue_refreshes(self, tx: Transaction) -> None:
@@ -40,4 +44,5 @@ class Scheduler:
                 tx, provider.id, refresh_due_at=tx.now + self._every
             )
             refresh = RefreshProvider(provider=provider.id)
-            refresh.enqueue(open_tx(self._engine, tx), priority=LOW_PRIORITY)
+            if not unfinished(tx, type(refresh).__name__, "provider", provider.id):
+                refresh.enqueue(open_tx(self._engine, tx), priority=LOW_PRIORITY)
