@@ -28,13 +28,14 @@ class WorkerProcess:
         stop_at: str = "",
         zone: str = "default",
         slots: int = 8,
+        beat_seconds: float | None = None,
     ) -> None:
         self._log = log.open("ab")
         environment = {
             **os.environ,
             "EARMARK_DATABASE_URL": settings.database_url,
             "EARMARK_SECRET_KEY_FILE": str(settings.key_file),
-            "EARMARK_BEAT_SECONDS": str(settings.beat_seconds),
+            "EARMARK_BEAT_SECONDS": str(beat_seconds or settings.beat_seconds),
             "EARMARK_SILENCE_SECONDS": str(settings.silence_seconds),
             "EARMARK_DRAIN_SECONDS": str(settings.drain_seconds),
             "EARMARK_WRITER_SECONDS": str(settings.writer_seconds),

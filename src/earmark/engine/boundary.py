@@ -42,4 +42,6 @@ def boundary(name: str) -> None:
         with _lock:
             _counts[name] = count = _counts.get(name, 0) + 1
         if count == int(turn or 1):
-            os.kill(os.getpid(), deed)
+            # To this very thread: a signal to the process may reach another thread
+            # first, and this one would go on for a while.
+            signal.pthread_kill(threading.get_ident(), deed)
