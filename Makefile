@@ -1,5 +1,5 @@
 PYTHON ?= python3
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 4
 ARGS ?=
 
 BIN := .venv/bin
@@ -30,8 +30,8 @@ demo: $(READY)  ## A simulated site and Earmark on it, in this terminal
 test: check  ## The gates and every test
 	$(PYTEST) $(ARGS)
 
-quick: check  ## The gates and the tests that are not slow: at most 3 minutes
-	$(PYTEST) -m "not slow" $(ARGS)
+quick: check  ## The gates, and the quick tests on SQLite: at most 3 minutes
+	$(PYTEST) -m "not slow and not browser and not postgres" $(ARGS)
 
 check: $(READY)  ## The gates: format, lint, types, floors, cycles, sizes
 	$(BIN)/ruff format --check
