@@ -18,7 +18,8 @@ class LabImages(Images):
 
     def copy(self, image: str, domain: str, *, token: str, alias: str = "") -> str:
         """Start a copy; the same token with the same words is the same copy."""
-        order = {"image": image, "domain": domain, "alias": alias, "token": token}
+        order = {"image": image, "domain": domain, "token": token}
+        order["alias"] = alias or f"copy of {image}"
         return self._calls.change(path("images", "copy"), order)
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
