@@ -89,7 +89,6 @@ def _adopt(
             errors=0,
         )
         tasks.change(tx, task, message="")
-        journal.log(tx, task.id, f"Found at the provider and adopted: {found.id}.")
 
     engine.write(work)
 
@@ -100,6 +99,8 @@ def _note_found(
     """Keep what a probe saw; more than one of ours is said loudly."""
     text = f"The provider shows {found.id}, which is ours."
     placeholders.witness(tx, effect.id, "probe", text, external_id=found.id)
+    text = f"Found at the provider and adopted: {found.id}."
+    journal.log(tx, effect.task_id, text)
     for extra in spare:
         text = f"A second one of ours, an orphan: {extra.id}."
         placeholders.witness(tx, effect.id, "orphan", text, external_id=extra.id)
