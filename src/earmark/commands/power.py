@@ -88,11 +88,12 @@ class _PowerJob(ExternalJob[Powered]):
                 f"provider accepted the request.",
                 code="diverged",
             )
-        return Running(message=f"{vm.name} is {vm.power_state}", observed=(vm, began))
+        seen = _powered(vm, began)
+        return Running(message=f"{vm.name} is {vm.power_state}", observed=seen)
 
     def progressed(self, tx: Tx, running: Running) -> None:
-        vm, began = running.observed
-        tx.observe(tx.vm(self.vm).provider_id, vm, began)
+        seen: Powered = running.observed
+        tx.observe(tx.vm(self.vm).provider_id, seen.vm, seen.began)
 
     def finish(self, tx: Tx, result: Powered) -> None:
         tx.observe(tx.vm(self.vm).provider_id, result.vm, result.began)

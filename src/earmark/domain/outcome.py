@@ -12,7 +12,8 @@ R = TypeVar("R")
 class Running:
     """The job goes on. `percent` is 0–100; None when the provider does not say.
 
-    `observed` is anything the command wants its `progressed` hook to be told.
+    `observed` is anything the command wants its `progressed` hook to be told. When an
+    end that was seen has to wait (an absolute command, rule 12), it is the result.
     """
 
     percent: int | None = None

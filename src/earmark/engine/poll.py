@@ -163,7 +163,7 @@ def _note(check: Check, answer: Answer) -> None:
             if until is None:
                 settle_job(engine, effect, check.command, answer)
             else:
-                engine.write(lambda tx: _keep_lock(tx, check, until))
+                engine.write(lambda tx: _keep_lock(tx, check, answer, until))
         case Failed():
             settle_job(engine, effect, check.command, answer)
         case JobUnknown():
@@ -210,7 +210,9 @@ def _may_land_until(check: Check) -> datetime | None:
     return check.engine.read(work)
 
 
-def _keep_lock(tx: Transaction, check: Check, until: datetime) -> None:
+def _keep_lock(
+    tx: Transaction, check: Check, reached: Done[Any], until: datetime
+) -> None:
     task = tasks.lock_family(tx, check.task.id)
     pause = timedelta(seconds=check.operation.poll_seconds)
     later = max(min(until, tx.now + timedelta(seconds=30)), tx.now + pause)
@@ -220,7 +222,10 @@ def _keep_lock(tx: Transaction, check: Check, until: datetime) -> None:
     )
     if task.message != text:
         journal.log(tx, task.id, text)
-        tasks.change(tx, task, message=text, progress=99)
+        task = tasks.change(tx, task, message=text, progress=99)
+        author = open_tx(check.engine, tx, task)
+        seen = Running(99, text, observed=reached.result)
+        in_tx(lambda: check.command.progressed(author, seen))
 
 
 def _lost(tx: Transaction, check: Check, error: JobUnknown) -> None:
