@@ -203,13 +203,24 @@ def test_a_broken_schema_is_one_line(migrated: Terminal) -> None:
 def test_a_bug_is_one_line_and_a_traceback_only_when_debugging(
     migrated: Terminal,
 ) -> None:
-    (migrated.folder / "broken.py").write_text("1 / 0\n")
-    environment = {"EARMARK_COMMANDS": "broken", "PYTHONPATH": str(migrated.folder)}
+    # Loaded by the interpreter itself: a bug of ours, not of a module of commands.
+    (migrated.folder / "sitecustomize.py").write_text(
+        "from earmark.engine import browse\nbrowse.list_tasks = lambda *_: 1 / 0\n"
+    )
+    environment = {"PYTHONPATH": str(migrated.folder)}
     migrated.run("tasks", "ls", **environment).refused(
         70, "ZeroDivisionError", "EARMARK_DEBUG=1"
     )
     ended = migrated.run("tasks", "ls", **environment, EARMARK_DEBUG="1")
     assert "Traceback" in ended.err
+
+
+def test_a_broken_module_of_commands_is_told(migrated: Terminal) -> None:
+    (migrated.folder / "broken.py").write_text("1 / 0\n")
+    environment = {"EARMARK_COMMANDS": "broken", "PYTHONPATH": str(migrated.folder)}
+    migrated.run("tasks", "ls", **environment).refused(
+        2, "cannot be imported: ZeroDivisionError", "EARMARK_COMMANDS"
+    )
 
 
 def test_the_doctor_names_what_is_wrong(migrated: Terminal) -> None:

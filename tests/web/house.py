@@ -154,7 +154,7 @@ class House:
     def stored(self) -> bytes:
         """Every byte that the database's files hold."""
         files = self.folder.glob("earmark.db*")
-        return b"".join(file.read_bytes() for file in files)
+        return b"".join(file.read_bytes() for file in files if file.is_file())
 
 
 def free_port() -> int:

@@ -262,6 +262,9 @@ def test_a_refresh_is_a_task_of_the_provider(house: House) -> None:
 
 
 def test_lists_are_narrowed_and_paged(house: House) -> None:
+    path = f"/vms/{house.vm('web02')['id']}/actions/stop"
+    asked = house.post(path, idempotency_key="for-the-list")
+    house.ended(task_in(asked.headers["location"].partition("task=")[2]))
     assert "Power off" in house.get("/tasks?command=PowerOff&state=done&q=power").text
     assert "No task matches" in house.get("/tasks?q=nothing-like-it").text
     answer = house.get("/tasks?state=wrong")

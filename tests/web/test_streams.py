@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -23,6 +24,15 @@ from earmark.web.live.topics import parse
 from earmark.web.live.watcher import Watcher
 
 from .house import House, task_in
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread of its own: another test's browser may have left a loop in this
+    one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def message_with(lines: Iterator[str], words: str) -> str:
@@ -105,7 +115,7 @@ def test_a_server_that_ends_lets_waits_go(quiet_house: House) -> None:
                 await asyncio.to_thread(house.web.stop)
             return await asked
 
-    assert asyncio.run(ask()).json()["state"] == "queued"
+    assert run(ask()).json()["state"] == "queued"
 
 
 def _verification() -> Any:
@@ -167,7 +177,7 @@ def test_the_cost_of_a_look_does_not_grow_with_the_browsers(engine: Engine) -> N
     async def measure() -> tuple[int, int]:
         return cost(tasks[:1]), cost(tasks)
 
-    one, hundred = asyncio.run(measure())
+    one, hundred = run(measure())
     assert hundred == one < 30
 
 
@@ -179,7 +189,7 @@ def test_a_reader_that_is_too_slow_is_cut(engine: Engine) -> None:
                 stream._later(b"%d" % number)
             return len([text async for text in stream.read()])
 
-    assert asyncio.run(read()) == 1 + streams.BACKLOG
+    assert run(read()) == 1 + streams.BACKLOG
 
 
 def test_a_silent_stream_beats(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +202,7 @@ def test_a_silent_stream_beats(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
             await anext(texts)
             return await anext(texts)
 
-    assert b"event: earmark:beat" in asyncio.run(read())
+    assert b"event: earmark:beat" in run(read())
 
 
 def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:

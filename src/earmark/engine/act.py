@@ -27,6 +27,8 @@ def act(engine: Engine, task: Task, command: Action[Any]) -> None:
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         settle_failed(engine, task, error)
         return
+    finally:
+        ctx.close()
     boundary("act.answered")
     try:
         settle_action(engine, task, command, result)
