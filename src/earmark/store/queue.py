@@ -1,6 +1,6 @@
 """The queue: the tasks in state `queued`, claimed in batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,8 +134,3 @@ def depths(tx: Transaction) -> Sequence[Any]:
         .group_by(tasks.c.zone, tasks.c.role)
         .order_by(tasks.c.zone, tasks.c.role)
     ).all()
-
-
-def known_pairs(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    """The (command, version) pairs in the order in which workers advertise them."""
-    return tuple(sorted(set(pairs)))
