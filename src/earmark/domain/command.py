@@ -7,7 +7,8 @@ one transaction; a method that takes `ctx` touches the world and holds none.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -23,27 +24,74 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a send that provably did not leave is tried, and how patiently.
+    """How often a command tries what provably did nothing, and how patiently.
 
-    The pause before attempt n is `first * factor ** (n - 1)`, never above `longest`.
+    A send that did not leave (`NotSent`) or was not taken (`Throttled`) is tried again
+    anyway; `on` names the codes of other definite failures that are worth it. Doubt is
+    never retried, it is found out. The pause before attempt n is `first * factor **
+    (n - 1)`, never above `longest`, shortened at random by up to `jitter` of itself so
+    that many do not come back at the same instant.
     """
 
     attempts: int = 8
     first: timedelta = timedelta(seconds=1)
     factor: float = 2.0
     longest: timedelta = timedelta(minutes=2)
+    jitter: float = 0.2
+    on: frozenset[str] = frozenset()
 
-    def pause(self, attempt: int) -> timedelta:
-        """How long to wait after the given attempt (1 for the first)."""
+    def pause(self, attempt: int, luck: float = 0.0) -> timedelta:
+        """How long to wait after the given attempt (1 for the first); `luck` is a
+        random number from 0 to 1."""
         # The power is bounded: beyond it the pause is the longest anyway.
-        return min(self.first * self.factor ** min(attempt - 1, 30), self.longest)
+        whole = min(self.first * self.factor ** min(attempt - 1, 30), self.longest)
+        return whole * (1 - self.jitter * luck)
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds that one call of the author's code may take before it counts as hung."""
+    """How long, in seconds, before somebody else is asked. No deadline ever invents an
+    outcome (invariant 7).
+
+    `call`: one call of the author's code; then it counts as hung (rule 6). `start`:
+    from the request until a root is first claimed; then it expires, nothing having been
+    sent. `run`: from the first claim to the end; then it is asked to stop, as by a
+    person's cancel. None: no limit.
+    """
 
     call: float = 60.0
+    start: float | None = None
+    run: float | None = None
+
+
+class OnRestart(StrEnum):
+    """What becomes of a command under which a worker was lost."""
+
+    #: What was not sent is sent by another worker.
+    RESUME = "resume"
+    #: What was not sent is dropped in one transaction, and the command's verdict is
+    #: failed; what is at the provider is followed to its end.
+    FAIL = "fail"
+
+
+class WhenLocked(StrEnum):
+    """What becomes of a root whose objects another task holds."""
+
+    #: It fails at once, naming the holder.
+    REFUSE = "refuse"
+    #: It waits behind the holder, first come, first served.
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One of many effects in doubt: its token, its command, the stored request, and
+    when that could first have left."""
+
+    token: str
+    command: "ExternalJob[Any]"
+    request: Any
+    sent_at: datetime
 
 
 class Command(BaseModel, Returns[R]):
@@ -51,7 +99,7 @@ class Command(BaseModel, Returns[R]):
 
     Class attributes: `title` (shown to people; `{field}` is filled in, references by
     their object's name), `version` (raise it when the parameters change), `role` (what
-    a worker must be allowed to do), `retry`, `deadlines`.
+    a worker must be allowed to do), `retry`, `deadlines`, `on_restart`, `when_locked`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +109,8 @@ class Command(BaseModel, Returns[R]):
     role: ClassVar[str] = DEFAULT_ROLE
     retry: ClassVar[Retry] = Retry()
     deadlines: ClassVar[Deadlines] = Deadlines()
+    on_restart: ClassVar[OnRestart] = OnRestart.RESUME
+    when_locked: ClassVar[WhenLocked] = WhenLocked.REFUSE
 
     def locks(self) -> Sequence[Lock]:
         """Locks that the root takes at its plan, all or none; gone with its end."""
@@ -139,6 +189,17 @@ class ExternalJob(Command[R]):
         """
         raise Unsupported(f"{cls.__name__} is polled one by one.")
 
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        """Every candidate of many effects of this command at one provider, by token.
+
+        Every token must be in the answer: one that is missing was not asked about.
+        Overriding is optional: by default the engine asks one by one.
+        """
+        raise Unsupported(f"{cls.__name__} is looked for one by one.")
+
     def progressed(self, tx: Tx, running: Running) -> None:
         """Write our own rows when a poll saw progress worth showing."""
 
@@ -146,7 +207,8 @@ class ExternalJob(Command[R]):
         """Write our own rows, in the settling transaction."""
 
     def cancel(self, ctx: Ctx, job: str) -> None:
-        """Ask the provider to stop the job; may be called again."""
+        """Ask the provider to stop the job; may be called again. How it really ended is
+        told by `poll`. Raises whatever it likes: the job is followed anyway."""
 
     def undo(self, tx: Tx, job: str) -> "Command[Any] | None":
         """The command that takes the effect back; None when nothing is left behind."""
@@ -169,6 +231,14 @@ class Composite(Command[R]):
     @abstractmethod
     def children(self, tx: Tx) -> Mapping[str, "Command[Any] | Child"]:
         """The whole plan, by key. Keys order progress and results."""
+
+    def next_phase(
+        self, tx: Tx, results: Results
+    ) -> "Mapping[str, Command[Any] | Child]":
+        """More children, once all so far have ended well, for what truly cannot be
+        known before. Called again after each phase until it returns none; the keys must
+        be new, and `after` may name children of earlier phases."""
+        return {}
 
     @abstractmethod
     def finish(self, tx: Tx, results: Results) -> R:

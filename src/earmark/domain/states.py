@@ -67,7 +67,7 @@ _T = TaskState
 TASK_MOVES: Table[TaskState] = {
     _T.QUEUED: {_T.RUNNING: "claim", _T.DONE: "drop"},
     _T.RUNNING: {
-        _T.WAITING: "plan, bind or doubt",
+        _T.WAITING: "plan, bind, doubt or queue for locks",
         _T.QUEUED: "recover or retry",
         _T.HELD: "hold",
         _T.DONE: "settle",
@@ -84,10 +84,12 @@ TASK_MOVES: Table[TaskState] = {
     _T.HELD: {
         _T.QUEUED: "resolve: send again",
         _T.WAITING: "resolve: adopt",
+        _T.CANCELLING: "resolve: adopt, cancelled",
         _T.DONE: "resolve: settle or watch",
         _T.UNDOING: "undo",
     },
     _T.CANCELLING: {
+        _T.QUEUED: "wake",
         _T.DONE: "settle",
         _T.HELD: "hold",
         _T.UNDOING: "undo",
@@ -98,7 +100,11 @@ TASK_MOVES: Table[TaskState] = {
 
 _P = PlaceholderState
 PLACEHOLDER_MOVES: Table[PlaceholderState] = {
-    _P.PLANNED: {_P.SENDING: "send", _P.DROPPED: "drop"},
+    _P.PLANNED: {
+        _P.SENDING: "send",
+        _P.DROPPED: "drop",
+        _P.IN_DOUBT: "restored store",
+    },
     _P.SENDING: {
         _P.BOUND: "bind",
         _P.PLANNED: "not sent",

@@ -22,6 +22,7 @@ class Task:
     root_id: str
     parent_id: str | None
     key: str
+    retry_of: str | None
     command: str
     command_version: int
     params: Mapping[str, Any]
@@ -46,9 +47,14 @@ class Task:
     recoveries: int
     pending: int
     stop_requested: bool
+    cancelled_by: str | None
+    on_restart: str
+    restored: bool
     worker_id: str | None
     run_after: datetime
     deadline_at: datetime | None
+    start_by: datetime | None
+    end_by: datetime | None
     version: int
     created_at: datetime
     started_at: datetime | None
@@ -91,6 +97,9 @@ class Placeholder:
     next_check_at: datetime | None
     checks: int
     errors: int
+    cancel_asked_at: datetime | None
+    seen_before: Any
+    decision: Any
     result: Any
     replaces_id: str | None
     created_at: datetime

@@ -31,6 +31,7 @@ class TaskFilter:
     parent: str = ""
     zone: str = ""
     text: str = ""
+    needs_person: bool = False
     children_too: bool = False
     before: str = ""
     after: str = ""
@@ -66,6 +67,9 @@ class TaskFace:
     zone: str
     role: str
     attempt: int
+    retry_of: str | None
+    retried_by: str | None
+    cancelled_by: str | None
     waiting_for: WaitingFor | None
     created_at: datetime
     started_at: datetime | None
@@ -92,6 +96,17 @@ def unfinished(tx: Transaction, command: str, kind: str, object_id: str) -> bool
     return tx.execute(query.limit(1)).first() is not None
 
 
+def count_needing(tx: Transaction) -> int:
+    """How many roots wait for a person to decide something about them."""
+    query = sa.select(sa.func.count()).select_from(_held_roots().subquery())
+    return int(tx.execute(query).scalar_one())
+
+
+def _held_roots() -> sa.Select[Any]:
+    held = sa.select(tasks.c.root_id).where(tasks.c.state == TaskState.HELD)
+    return held.distinct()
+
+
 def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if which.parent:
@@ -106,6 +121,8 @@ def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
         (tasks.c.zone, which.zone),
     )
     found.extend(column == value for column, value in equal if value)
+    if which.needs_person:
+        found.append(tasks.c.root_id.in_(_held_roots()))
     if which.states:
         found.append(tasks.c.state.in_(which.states))
     if which.outcomes:
@@ -123,7 +140,10 @@ def faces(tx: Transaction, shown: Sequence[Task]) -> list[TaskFace]:
     """What to show of many tasks."""
     names = _names(tx, shown)
     reasons = waiting_for(tx, shown)
-    return [_face(task, names, reasons.get(task.id)) for task in shown]
+    retries = _retries(tx, shown)
+    return [
+        _face(task, names, reasons.get(task.id), retries.get(task.id)) for task in shown
+    ]
 
 
 def face(tx: Transaction, task: Task) -> TaskFace:
@@ -132,7 +152,10 @@ def face(tx: Transaction, task: Task) -> TaskFace:
 
 
 def _face(
-    task: Task, names: Mapping[tuple[str, str], str], reason: WaitingFor | None
+    task: Task,
+    names: Mapping[tuple[str, str], str],
+    reason: WaitingFor | None,
+    retried_by: str | None,
 ) -> TaskFace:
     subject = None
     if task.object_kind and task.object_id:
@@ -156,12 +179,25 @@ def _face(
         zone=task.zone,
         role=task.role,
         attempt=task.attempt,
+        retry_of=task.retry_of,
+        retried_by=retried_by,
+        cancelled_by=task.cancelled_by,
         waiting_for=reason,
         created_at=task.created_at,
         started_at=task.started_at,
         finished_at=task.finished_at,
         version=task.version,
     )
+
+
+def _retries(tx: Transaction, shown: Sequence[Task]) -> dict[str, str]:
+    """Task → the newest task that tries it again."""
+    ended = [task.id for task in shown if task.done and task.is_root]
+    if not ended:
+        return {}
+    query = sa.select(tasks.c.retry_of, sa.func.max(tasks.c.id).label("newest"))
+    query = query.where(tasks.c.retry_of.in_(ended)).group_by(tasks.c.retry_of)
+    return {row.retry_of: row.newest for row in tx.execute(query)}
 
 
 def _names(tx: Transaction, shown: Sequence[Task]) -> dict[tuple[str, str], str]:

@@ -19,11 +19,14 @@ from earmark.store.schema import providers, tasks, workers
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
     """`kind` for programs (worker, turn, later, children, sibling, provider, doubt,
-    person), `text` for people, `since` when it began."""
+    lock, person), `text` for people, `since` when it began; `next_check` when it is
+    looked at next, `who` can end it: the engine, or a person."""
 
     kind: str
     text: str
     since: datetime
+    next_check: datetime | None = None
+    who: str = "engine"
 
 
 def waiting_for(tx: Transaction, shown: Sequence[Task]) -> dict[str, WaitingFor]:

@@ -28,15 +28,21 @@ def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
 
 
 def lines(
-    tx: Transaction, task_id: str, *, after: int = 0, limit: int = 1000
+    tx: Transaction,
+    task_id: str,
+    *,
+    after: int = 0,
+    containing: str = "",
+    limit: int = 1000,
 ) -> Sequence[sa.Row[Any]]:
-    """Log lines with a number above `after`, in order."""
-    return tx.execute(
-        sa.select(task_log)
-        .where(task_log.c.task_id == task_id, task_log.c.number > after)
-        .order_by(task_log.c.number)
-        .limit(limit)
-    ).all()
+    """Log lines with a number above `after`, in order; only those with the words of
+    `containing`, in any case, if given."""
+    query = sa.select(task_log).where(
+        task_log.c.task_id == task_id, task_log.c.number > after
+    )
+    for word in containing.split():
+        query = query.where(task_log.c.text.icontains(word, autoescape=True))
+    return tx.execute(query.order_by(task_log.c.number).limit(limit)).all()
 
 
 def note(

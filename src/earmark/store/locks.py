@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from earmark.domain.lock import Lock, LockMode
 from earmark.store import dialect
 from earmark.store.database import Transaction
-from earmark.store.schema import locks, tasks
+from earmark.store.schema import lock_queue, locks, tasks
 
 
 def take(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> sa.Row[Any] | None:
@@ -67,6 +67,16 @@ def _conflict(tx: Transaction, root_id: str, lock: Lock) -> sa.Row[Any] | None:
 def release(tx: Transaction, root_id: str) -> None:
     """Let go of everything that the root holds."""
     tx.execute(sa.delete(locks).where(locks.c.root_id == root_id))
+
+
+def waiting(tx: Transaction, kind: str, name: str) -> Sequence[sa.Row[Any]]:
+    """Who queues for an object, the next one first: mode, since, task id and title."""
+    return tx.execute(
+        sa.select(lock_queue.c.mode, lock_queue.c.since, tasks.c.id, tasks.c.title)
+        .join(tasks, tasks.c.id == lock_queue.c.root_id)
+        .where(lock_queue.c.kind == kind, lock_queue.c.name == name)
+        .order_by(lock_queue.c.root_id)
+    ).all()
 
 
 def on(tx: Transaction, kind: str, name: str) -> Sequence[sa.Row[Any]]:

@@ -1,7 +1,6 @@
 """Making and checking the schema. Our tables may live in the caller's database, so
 they have an Alembic version table of their own."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -104,7 +103,7 @@ def _refuse_newer(current: str | None, head: str) -> None:
 def _seed(tx: Transaction) -> None:
     """What every installation has from the start: its id, and zone `default`."""
     if tx.execute(sa.select(installation.c.id)).first() is None:
-        row = {"id": new_id(), "created_at": datetime.now(UTC)}
+        row = {"id": new_id(), "epoch": "", "heard": 0, "created_at": tx.now}
         tx.execute(sa.insert(installation).values(row))
     zone = {
         "id": new_id(),

@@ -35,12 +35,41 @@ def upgrade() -> None:
         op.f("ix_earmark_audit_task_id"), "earmark_audit", ["task_id"], unique=False
     )
     op.create_table(
+        "earmark_clock",
+        sa.Column(
+            "boot",
+            sa.String(length=200),
+            nullable=False,
+            comment="Which boot of which host.",
+        ),
+        sa.Column(
+            "offset_us",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Store time minus the time since that boot, in microseconds.",
+        ),
+        sa.PrimaryKeyConstraint("boot", name=op.f("pk_earmark_clock")),
+        comment="SQLite: the store's own clock, which no step of the host's moves.",
+    )
+    op.create_table(
         "earmark_installation",
         sa.Column(
             "id",
             sa.String(length=36),
             nullable=False,
             comment="Installation id: the first half of every mark (rule 17).",
+        ),
+        sa.Column(
+            "epoch",
+            sa.String(length=200),
+            nullable=False,
+            comment="What tells this store from any other, or from an older copy.",
+        ),
+        sa.Column(
+            "heard",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Counts up while workers live: an older copy has less.",
         ),
         sa.Column(
             "created_at",
@@ -251,6 +280,12 @@ def upgrade() -> None:
             comment="Its key in the parent's plan; empty for a root.",
         ),
         sa.Column(
+            "retry_of",
+            sa.String(length=36),
+            nullable=True,
+            comment="The ended task that a person asked to try again.",
+        ),
+        sa.Column(
             "command",
             sa.String(length=200),
             nullable=False,
@@ -370,7 +405,25 @@ def upgrade() -> None:
             "stop_requested",
             sa.Boolean(),
             nullable=False,
-            comment="Somebody asked it to stop.",
+            comment="Nothing of it is to be sent any more.",
+        ),
+        sa.Column(
+            "cancelled_by",
+            sa.String(length=200),
+            nullable=True,
+            comment="Who asked to cancel it, if anybody.",
+        ),
+        sa.Column(
+            "on_restart",
+            sa.String(length=32),
+            nullable=False,
+            comment="When a worker is lost under it: resume, or fail.",
+        ),
+        sa.Column(
+            "restored",
+            sa.Boolean(),
+            nullable=False,
+            comment="Its effects are looked for before they are sent (rule 15).",
         ),
         sa.Column(
             "worker_id",
@@ -389,6 +442,18 @@ def upgrade() -> None:
             UtcDateTime(),
             nullable=True,
             comment="When the call under way counts as hung (rule 6).",
+        ),
+        sa.Column(
+            "start_by",
+            UtcDateTime(),
+            nullable=True,
+            comment="Expires when it has not been claimed by then.",
+        ),
+        sa.Column(
+            "end_by",
+            UtcDateTime(),
+            nullable=True,
+            comment="Is asked to stop when it has not ended by then.",
         ),
         sa.Column(
             "log_lines",
@@ -423,6 +488,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["parent_id"], ["earmark_tasks.id"], name=op.f("fk_earmark_tasks_parent_id")
         ),
+        sa.ForeignKeyConstraint(
+            ["retry_of"], ["earmark_tasks.id"], name=op.f("fk_earmark_tasks_retry_of")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_tasks")),
         comment="Every run of a command. The queue is the rows in state queued.",
     )
@@ -443,6 +511,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
     )
     op.create_index(
+        "ix_earmark_tasks_end_by",
+        "earmark_tasks",
+        ["end_by"],
+        unique=False,
+        postgresql_where=sa.text("end_by IS NOT NULL AND state <> 'done'"),
+        sqlite_where=sa.text("end_by IS NOT NULL AND state <> 'done'"),
+    )
+    op.create_index(
         "ix_earmark_tasks_object",
         "earmark_tasks",
         ["object_kind", "object_id", "id"],
@@ -455,6 +531,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("parent_id IS NOT NULL"),
         sqlite_where=sa.text("parent_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_retry_of",
+        "earmark_tasks",
+        ["retry_of"],
+        unique=False,
+        postgresql_where=sa.text("retry_of IS NOT NULL"),
+        sqlite_where=sa.text("retry_of IS NOT NULL"),
     )
     op.create_index(
         "ix_earmark_tasks_root", "earmark_tasks", ["root_id", "id"], unique=False
@@ -474,6 +558,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'running'"),
         sqlite_where=sa.text("state = 'running'"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_start_by",
+        "earmark_tasks",
+        ["start_by"],
+        unique=False,
+        postgresql_where=sa.text("start_by IS NOT NULL AND state = 'queued'"),
+        sqlite_where=sa.text("start_by IS NOT NULL AND state = 'queued'"),
     )
     op.create_index(
         "ix_earmark_tasks_state", "earmark_tasks", ["state", "id"], unique=False
@@ -608,6 +700,40 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "earmark_lock_queue",
+        sa.Column(
+            "kind",
+            sa.String(length=32),
+            nullable=False,
+            comment="What kind of thing it waits for.",
+        ),
+        sa.Column("name", sa.String(length=200), nullable=False, comment="Which one."),
+        sa.Column(
+            "root_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The root that waits; the order of ids is the order of the queue.",
+        ),
+        sa.Column(
+            "mode", sa.String(length=32), nullable=False, comment="shared or exclusive."
+        ),
+        sa.Column(
+            "since", UtcDateTime(), nullable=False, comment="When it began to wait."
+        ),
+        sa.ForeignKeyConstraint(
+            ["root_id"],
+            ["earmark_tasks.id"],
+            name=op.f("fk_earmark_lock_queue_root_id"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "kind", "name", "root_id", name=op.f("pk_earmark_lock_queue")
+        ),
+        comment="Roots that hold nothing and wait for locks, first come, first served.",
+    )
+    op.create_index(
+        "ix_earmark_lock_queue_root", "earmark_lock_queue", ["root_id"], unique=False
+    )
+    op.create_table(
         "earmark_locks",
         sa.Column(
             "kind",
@@ -730,6 +856,24 @@ def upgrade() -> None:
             sa.Integer(),
             nullable=False,
             comment="Of those, errors that use up patience, in a row.",
+        ),
+        sa.Column(
+            "cancel_asked_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the provider was last asked to stop it.",
+        ),
+        sa.Column(
+            "seen_before",
+            Json,
+            nullable=True,
+            comment="Class tasks: what fitted its description before it was sent.",
+        ),
+        sa.Column(
+            "decision",
+            Json,
+            nullable=True,
+            comment="What a person decided while it was held.",
         ),
         sa.Column("result", Json, nullable=True, comment="What its job returned."),
         sa.Column(
@@ -1090,10 +1234,79 @@ def upgrade() -> None:
         ["placeholder_id"],
         unique=False,
     )
+    op.create_table(
+        "earmark_snapshots",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Where it lives.",
+        ),
+        sa.Column(
+            "vm_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The VM that it was taken of.",
+        ),
+        sa.Column(
+            "external_id",
+            sa.String(length=200),
+            nullable=False,
+            comment="The provider's id of it.",
+        ),
+        sa.Column(
+            "name", sa.String(length=200), nullable=False, comment="Its name there."
+        ),
+        sa.Column(
+            "observed_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the fetch behind this began (rule 18).",
+        ),
+        sa.Column(
+            "command_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When a command of ours last wrote it (rule 18).",
+        ),
+        sa.Column(
+            "gone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="Since when a whole listing lacks it.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When we first knew of it.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["earmark_providers.id"],
+            name=op.f("fk_earmark_snapshots_provider_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["vm_id"], ["earmark_vms.id"], name=op.f("fk_earmark_snapshots_vm_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_snapshots")),
+        sa.UniqueConstraint(
+            "provider_id",
+            "external_id",
+            name=op.f("uq_earmark_snapshots_provider_id_external_id"),
+        ),
+        comment="Snapshots of VMs.",
+    )
+    op.create_index(
+        op.f("ix_earmark_snapshots_vm_id"), "earmark_snapshots", ["vm_id"], unique=False
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index(op.f("ix_earmark_snapshots_vm_id"), table_name="earmark_snapshots")
+    op.drop_table("earmark_snapshots")
     op.drop_index(op.f("ix_earmark_sends_placeholder_id"), table_name="earmark_sends")
     op.drop_index(
         "ix_earmark_sends_open",
@@ -1128,6 +1341,8 @@ def downgrade() -> None:
     op.drop_table("earmark_placeholders")
     op.drop_index("ix_earmark_locks_root", table_name="earmark_locks")
     op.drop_table("earmark_locks")
+    op.drop_index("ix_earmark_lock_queue_root", table_name="earmark_lock_queue")
+    op.drop_table("earmark_lock_queue")
     op.drop_index(
         op.f("ix_earmark_idempotency_task_id"), table_name="earmark_idempotency"
     )
@@ -1136,6 +1351,12 @@ def downgrade() -> None:
     op.drop_index("ix_earmark_workers_state", table_name="earmark_workers")
     op.drop_table("earmark_workers")
     op.drop_index("ix_earmark_tasks_state", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_start_by",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("start_by IS NOT NULL AND state = 'queued'"),
+        sqlite_where=sa.text("start_by IS NOT NULL AND state = 'queued'"),
+    )
     op.drop_index(
         "ix_earmark_tasks_running",
         table_name="earmark_tasks",
@@ -1150,12 +1371,24 @@ def downgrade() -> None:
     )
     op.drop_index("ix_earmark_tasks_root", table_name="earmark_tasks")
     op.drop_index(
+        "ix_earmark_tasks_retry_of",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("retry_of IS NOT NULL"),
+        sqlite_where=sa.text("retry_of IS NOT NULL"),
+    )
+    op.drop_index(
         "ix_earmark_tasks_parent",
         table_name="earmark_tasks",
         postgresql_where=sa.text("parent_id IS NOT NULL"),
         sqlite_where=sa.text("parent_id IS NOT NULL"),
     )
     op.drop_index("ix_earmark_tasks_object", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_end_by",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("end_by IS NOT NULL AND state <> 'done'"),
+        sqlite_where=sa.text("end_by IS NOT NULL AND state <> 'done'"),
+    )
     op.drop_index(
         "ix_earmark_tasks_due",
         table_name="earmark_tasks",
@@ -1175,5 +1408,6 @@ def downgrade() -> None:
     op.drop_table("earmark_provider_drafts")
     op.drop_table("earmark_leases")
     op.drop_table("earmark_installation")
+    op.drop_table("earmark_clock")
     op.drop_index(op.f("ix_earmark_audit_task_id"), table_name="earmark_audit")
     op.drop_table("earmark_audit")

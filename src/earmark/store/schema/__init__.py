@@ -1,0 +1,61 @@
+"""Every table and column, with what it means. Migrations follow this; a test compares.
+
+Names are prefixed `earmark_` because the tables may live in the caller's database.
+All times are the store's clock, in UTC (rule 14).
+"""
+
+from earmark.store.schema.effects import (
+    evidence,
+    placeholders,
+    sends,
+)
+from earmark.store.schema.house import (
+    audit,
+    clock,
+    installation,
+    leases,
+    secrets,
+    workers,
+    zones,
+)
+from earmark.store.schema.inventory import (
+    disks,
+    provider_drafts,
+    providers,
+    snapshots,
+    templates,
+    vms,
+)
+from earmark.store.schema.work import (
+    idempotency,
+    lock_queue,
+    locks,
+    task_log,
+    task_needs,
+    tasks,
+)
+
+__all__ = [
+    "audit",
+    "clock",
+    "disks",
+    "evidence",
+    "idempotency",
+    "installation",
+    "leases",
+    "lock_queue",
+    "locks",
+    "placeholders",
+    "provider_drafts",
+    "providers",
+    "secrets",
+    "sends",
+    "snapshots",
+    "task_log",
+    "task_needs",
+    "tasks",
+    "templates",
+    "vms",
+    "workers",
+    "zones",
+]
