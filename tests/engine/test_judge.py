@@ -28,7 +28,7 @@ EFFECT = Placeholder(
     id="token-1", task_id="t", root_id="t", provider_id="p", operation="op",
     effect="token", state=PlaceholderState.IN_DOUBT, external_id=None, nonce="n",
     version=3, request=None, resend=False, first_sent_at=SENT, doubt_since=SENT,
-    next_check_at=NOW, checks=0, errors=0, cancel_asked_at=None, seen_before=None,
+    next_check_at=NOW, checks=0, errors=0, stoppable=False, cancel_asked_at=None, seen_before=None,
     decision=None, result=None, replaces_id=None, created_at=SENT, updated_at=SENT,
 )  # fmt: skip
 OURS = Found("job-1", mark="token-1")
@@ -93,8 +93,10 @@ def test_absent_is_sent_again_where_the_provider_deduplicates(
 
 
 def test_an_expired_token_is_not_sent_again() -> None:
-    op = operation(EffectClass.TOKEN, token_life=timedelta(seconds=60))
-    assert isinstance(look(op), Wait)
+    op = operation(EffectClass.TOKEN, token_life=timedelta(minutes=2))
+    long_ago = replace(EFFECT, first_sent_at=NOW - timedelta(seconds=61))
+    assert isinstance(look(op), SendAgain)
+    assert isinstance(look(op, effect=long_ago), Wait)
 
 
 @pytest.mark.parametrize("effect", OTHERS)

@@ -8,7 +8,7 @@ import pytest
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.command import Child, Command
 from earmark.domain.errors import BadInput
-from earmark.engine.plan import checked_plan
+from earmark.engine.promise import checked_plan
 from earmark.store import locks
 from tests.engine.world import Make, MakeAll, MakeTwice, Stage
 
@@ -88,7 +88,7 @@ def test_impossible_orders_are_refused(
         for key, needs in after.items()
     }
     with pytest.raises(BadInput, match=message):
-        checked_plan(MakeAll(provider="p-1", whats=()), children)
+        checked_plan(MakeAll(provider="p-1", whats=()), children, {})
 
 
 def test_a_plan_with_a_circle_fails_its_task(stage: Stage) -> None:

@@ -212,7 +212,7 @@ def test_what_is_lost_every_time_is_held_at_last(
 ) -> None:
     operations: Any = stage.engine.connectors["scripted"].operations
     for name, operation in operations.items():
-        impatient = replace(operation, hold_after=timedelta(0))
+        impatient = replace(operation, hold_after=timedelta(microseconds=1))
         monkeypatch.setitem(operations, name, impatient)
 
     def lose(what: str, ctx: Ctx) -> str:

@@ -269,7 +269,9 @@ class Stage:
         return self.engine.read(
             lambda tx: list(
                 tx.execute(
-                    placeholder_table.select().order_by(placeholder_table.c.id)
+                    placeholder_table.select().order_by(
+                        placeholder_table.c.task_id, placeholder_table.c.id
+                    )
                 ).all()
             )
         )

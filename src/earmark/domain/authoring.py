@@ -139,8 +139,9 @@ class Ctx(Protocol):
         ...
 
     @property
-    def stopping(self) -> bool:
-        """True when the task was asked to stop, or its deadline passed."""
+    def cancelled(self) -> bool:
+        """True when nobody wants it any more: it was cancelled, its plan failed, its
+        time is over, or another attempt has taken over. Look now and then, and end."""
         ...
 
     def connect(self, capability: type[C]) -> C:

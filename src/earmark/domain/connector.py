@@ -5,7 +5,7 @@ whose answer was lost. The engine derives from that what recovery may do; nothin
 knows any command.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -17,6 +17,9 @@ from earmark.domain.deadline import Deadline
 from earmark.domain.errors import RegistrationRefused
 
 C = TypeVar("C")
+
+#: Kept clear of a token's end, for clocks and for the request's own way.
+TOKEN_MARGIN = timedelta(minutes=1)
 
 
 class EffectClass(StrEnum):
@@ -57,9 +60,33 @@ class Operation:
             raise RegistrationRefused(
                 f"Operation {self.name}: say where its class is promised (source=…)."
             )
-        if self.token_life is not None and self.effect is not EffectClass.TOKEN:
-            raise RegistrationRefused(
-                f"Operation {self.name}: only class `token` has a token_life."
+        for problem in self._unsafe():
+            raise RegistrationRefused(f"Operation {self.name}: {problem}")
+
+    def _unsafe(self) -> Iterator[str]:
+        """What no recovery could be safe with."""
+        life, send = self.token_life, timedelta(seconds=self.send_seconds)
+        if life is not None and self.effect is not EffectClass.TOKEN:
+            yield "only class `token` has a token_life."
+        if life is not None and life <= send + TOKEN_MARGIN:
+            yield (
+                f"a token that lives {life} may be forgotten before one send of "
+                f"{send} is over; declare another class."
+            )
+        if self.send_seconds <= 0 or self.poll_seconds <= 0:
+            yield "send_seconds and poll_seconds are above 0."
+        if min(self.visibility_lag, self.max_in_flight) < timedelta(0):
+            yield "visibility_lag and max_in_flight are not negative."
+        cannot_repeat = self.effect in (EffectClass.TAG, EffectClass.TASKS)
+        if cannot_repeat and not self.max_in_flight:
+            yield (
+                f"class `{self.effect}` is sent again only once nothing can land any "
+                f"more: declare max_in_flight, how long a request may be on its way."
+            )
+        if self.hold_after <= self.visibility_lag:
+            yield (
+                "hold_after is above visibility_lag: else a person is asked before the "
+                "provider could show what there is."
             )
 
     @property

@@ -19,12 +19,12 @@ def derived_id(whole: str, key: str, position: int = 0) -> str:
 
     A plan that is made twice, because the store was restored to a copy from before it,
     names its effects by the same tokens; so what they did can be found, not done again.
-    It is a UUIDv7 of the whole's own time, and parts sort by `position`, which is below
-    `MOST_PARTS`.
+    It is a UUIDv7 of the millisecond after the whole's, so that parts sort after it, and
+    among themselves by `position`, which is below `MOST_PARTS`.
     """
     if not 0 <= position < MOST_PARTS:
         raise ValueError(f"position {position} is not below {MOST_PARTS}")
-    time = uuid.UUID(whole).int >> 80
+    time = (uuid.UUID(whole).int >> 80) + 1
     digest = hashlib.blake2b(f"{whole}/{key}".encode(), digest_size=8).digest()
     luck = int.from_bytes(digest) & ((1 << 54) - 1)
     # 48 bits of time, version 7, 12 bits of the place, variant 2, 8 more, 54 of luck.

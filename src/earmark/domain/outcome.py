@@ -56,7 +56,8 @@ class Found:
 
     `mark` is the token or mark that the provider shows inside the object, which is the
     proof that it is ours; None when it shows none. `done` when the look already saw
-    the end.
+    the end. For class `tasks`, which shows no mark, return only what fits the request's
+    description: it counts as ours if it was not there before the first send.
     """
 
     id: str

@@ -97,6 +97,7 @@ class Placeholder:
     next_check_at: datetime | None
     checks: int
     errors: int
+    stoppable: bool
     cancel_asked_at: datetime | None
     seen_before: Any
     decision: Any

@@ -25,7 +25,7 @@ def act(engine: Engine, task: Task, command: Action[Any]) -> None:
     except Stale:
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-        settle_failed(engine, task, error)
+        settle_failed(engine, task, error, command)
         return
     finally:
         ctx.close()

@@ -20,13 +20,15 @@ from earmark.domain.errors import (
     Throttled,
     Unavailable,
 )
-from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Task
+from earmark.engine.again import promise_again, try_later
 from earmark.engine.boundary import boundary
 from earmark.engine.doubt import raise_doubt
+from earmark.engine.end import End
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import told
-from earmark.engine.wake import End, end
+from earmark.engine.wake import drop, end
 from earmark.store import journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
@@ -69,7 +71,7 @@ class Sent:
             text = f"The provider accepted: {handle}."
             self._witness(tx, "reply", text, external_id=handle)
             journal.log(tx, self.task.id, text)
-            tasks.move(tx, self.task, TaskState.WAITING, deadline_at=None, message="")
+            tasks.rest(tx, self.task, message="")
 
         def landed(tx: Transaction) -> bool:
             return placeholders.get(tx, self.effect_id).external_id == handle
@@ -104,18 +106,12 @@ class Sent:
             journal.log(tx, task.id, text, "warning")
             tries = task.attempt - task.recoveries
             if tries < self.command.retry.attempts and not task.stop_requested:
-                tasks.move(
-                    tx,
-                    self.task,
-                    TaskState.QUEUED,
-                    message=f"{text} Will try again.",
-                    run_after=tx.now + self.command.retry.pause(tries),
-                    deadline_at=None,
-                )
+                try_later(tx, self.task, self.command.retry, text)
                 return
-            placeholders.move(tx, effect, PlaceholderState.DROPPED)
             how = End.failed(f"{text} Tried {tries} times.", error.code)
-            end(tx, tasks.get(tx, task.id), how)
+            if task.stop_requested:
+                how = End.cancelled("Stopped before anything was sent.")
+            drop(tx, tasks.get(tx, task.id), effect, how)
 
         self._write(work, f"A late send did not leave: {said}", answered=False)
 
@@ -130,10 +126,12 @@ class Sent:
             tasks.lock_family(tx, self.task.id)
             sends.over(tx, self.nonce, answered=True)
             refused = PlaceholderState.REFUSED
-            placeholders.move_sent(tx, self.effect_id, self.nonce, refused)
+            effect = placeholders.move_sent(tx, self.effect_id, self.nonce, refused)
             text = f"The provider refused: {said}"
             self._witness(tx, "refused", text)
-            end(tx, tasks.get(tx, self.task.id), End.failed(text, error.code))
+            task = tasks.get(tx, self.task.id)
+            if not promise_again(tx, task, effect, self.command, error.code, text):
+                end(tx, task, End.failed(text, error.code))
 
         self._write(work, f"A late send was refused: {said}", answered=True)
 

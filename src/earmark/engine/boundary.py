@@ -19,6 +19,7 @@ BOUNDARIES = (
     "bind.committed",
     "poll.answered",
     "probe.answered",
+    "cancel.asked",
     "settle.committed",
     "act.answered",
     "finish.started",

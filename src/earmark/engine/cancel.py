@@ -3,9 +3,15 @@ at the provider is asked to stop, and its observed end counts."""
 
 from dataclasses import dataclass
 
+from earmark.domain.errors import BadInput, Rejected
+from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
+from earmark.engine.wake import stop
+from earmark.store import journal, locks, placeholders, tasks
 from earmark.store.database import Transaction
+
+_P = PlaceholderState
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +23,50 @@ class Offer:
     text: str
 
 
+_NOTHING_SENT = Offer("nothing-sent", "Nothing has been sent: it ends at once.")
+_ASK_WORKER = Offer(
+    "ask-worker", "It runs now and is asked to stop; it ends when it does."
+)
+_ASK_PROVIDER = Offer(
+    "ask-provider",
+    "The provider is asked to stop what is under way; how that really ends counts.",
+)
+_FOLLOW = Offer(
+    "follow",
+    "Nothing more is sent. What is under way cannot be stopped at the provider; it is "
+    "followed to its end, which counts.",
+)
+_FIND_OUT = Offer(
+    "find-out",
+    "A request may have left: first it must be found out what became of it. Nothing "
+    "more is sent.",
+)
+_PERSON = Offer(
+    "person",
+    "Nothing more is sent. A part of it is held, and ends only when a person decides.",
+)
+
+
 def offer(tx: Transaction, task: Task) -> Offer | None:
     """What cancelling would mean; None when it cannot be (ended, a child, asked)."""
-    raise NotImplementedError
+    if task.done or not task.is_root or task.cancelled_by is not None:
+        return None
+    effects = placeholders.open_of_root(tx, task.id)
+    states = {effect.state for effect in effects}
+    meaning = _NOTHING_SENT
+    if _P.HELD in states:
+        meaning = _PERSON
+    elif states & {_P.SENDING, _P.IN_DOUBT}:
+        meaning = _FIND_OUT
+    elif states:
+        meaning = _ASK_PROVIDER if any(e.stoppable for e in effects) else _FOLLOW
+    elif task.state is TaskState.RUNNING or tasks.any_running(tx, task.id):
+        meaning = _ASK_WORKER
+    stays = placeholders.count_done_of_root(tx, task.id)
+    if not stays:
+        return meaning
+    what = "1 effect" if stays == 1 else f"{stays} effects"
+    return Offer(meaning.kind, f"{meaning.text} What is done already stays: {what}.")
 
 
 def cancel(engine: Engine, task_id: str, who: str) -> Task:
@@ -27,4 +74,33 @@ def cancel(engine: Engine, task_id: str, who: str) -> Task:
 
     Raises `UnknownName`, `BadInput` for a child, `Rejected` when it has ended.
     """
-    raise NotImplementedError
+
+    def work(tx: Transaction) -> Task:
+        asked = tasks.get(tx, task_id)
+        if not asked.is_root:
+            raise BadInput(
+                "Only what somebody asked for can be cancelled, not a part of it.",
+                hint=f"Cancel its root, {asked.root_id}.",
+            )
+        request_stop(tx, asked, who, f"Cancelled by {who}.")
+        return tasks.get(tx, task_id)
+
+    return engine.write(work)
+
+
+def request_stop(tx: Transaction, asked: Task, by: str, why: str) -> None:
+    """Stop a task and all below it, as somebody asked. Raises `Rejected` once it has
+    ended; a second time changes nothing."""
+    queued = locks.queued(tx, asked.id)
+    # A release that wakes this very task takes these first, then the row.
+    locks.name_them(tx, queued)
+    task = tasks.lock_family(tx, asked.id)
+    if task.done:
+        raise Rejected(
+            f"“{task.title}” has ended already: {task.outcome}.", code="ended"
+        )
+    if task.cancelled_by is not None:
+        return
+    journal.log(tx, task.id, f"Asked to stop: {why}", "warning")
+    journal.note(tx, by, "cancel", task.id)
+    stop(tx, task, why, by)

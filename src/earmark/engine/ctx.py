@@ -80,7 +80,7 @@ class EngineCtx:
         )
 
     @property
-    def stopping(self) -> bool:
+    def cancelled(self) -> bool:
         """True when asked to stop, or out of time."""
         if self.deadline.passed():
             return True

@@ -1,7 +1,9 @@
 """From a command to the row of its task: references resolved, secrets sealed, the
 title filled in, the provider, zone and object found."""
 
+import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,7 +12,7 @@ from earmark.domain.command import Command
 from earmark.domain.errors import BadInput
 from earmark.domain.ids import new_id
 from earmark.domain.refs import ObjectRef
-from earmark.domain.secret import Secret
+from earmark.domain.secret import REFERENCE, Secret
 from earmark.domain.task import DEFAULT_ZONE, Task
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
@@ -93,6 +95,11 @@ def seal(tx: EngineTx, command: Command[Any], task_id: str) -> Command[Any]:
     return command.model_copy(update=fields)
 
 
+def names_secrets(params: Mapping[str, Any]) -> bool:
+    """True when stored parameters refer to a sealed secret, however deep."""
+    return f'"{REFERENCE}"' in json.dumps(params)
+
+
 def row(
     tx: EngineTx,
     command: Command[Any],
@@ -115,7 +122,8 @@ def row(
     shown = {name: getattr(command, name) for name in type(command).model_fields}
     subject = next((n for n, kind in refs.items() if kind != "provider"), None)
     subject = subject or next(iter(refs), None)
-    zone = command.runs_in(tx)
+    zone, start = command.runs_in(tx), command.deadlines.start
+    may_wait = parent_id is None and start is not None
     if provider_id is not None:
         zone = inventory.provider(tx.store, provider_id).zone
     return {
@@ -136,6 +144,8 @@ def row(
         "priority": priority,
         "weight": weight,
         "pending": 0,
+        "on_restart": command.on_restart,
+        "start_by": tx.now + timedelta(seconds=start or 0) if may_wait else None,
     }
 
 

@@ -38,7 +38,7 @@ def raise_doubt(
     )
     placeholders.witness(tx, effect_id, "doubt", why, nonce=nonce)
     journal.log(tx, task.id, f"In doubt: {why}", "warning")
-    tasks.move(tx, task, TaskState.WAITING, message=why, deadline_at=None)
+    tasks.rest(tx, task, message=why)
 
 
 def hold_task(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
@@ -50,6 +50,14 @@ def hold_task(tx: Transaction, task: Task, effect: Placeholder, why: str) -> Non
     journal.note(tx, "engine", "hold", task.id, why=why)
 
 
+def _still_held(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
+    """What a person decided could not be carried out: they decide again."""
+    placeholders.change(tx, effect, next_check_at=None, decision=None)
+    placeholders.witness(tx, effect.id, "held", why)
+    journal.log(tx, task.id, f"Still held: {why}", "error")
+    tasks.change(tx, task, message=why)
+
+
 def hold(engine: Engine, effect: Placeholder, why: str) -> None:
     """Nothing more can be found out by itself: a person decides (rule 4).
 
@@ -58,6 +66,9 @@ def hold(engine: Engine, effect: Placeholder, why: str) -> None:
 
     def work(tx: Transaction) -> None:
         task = tasks.lock_family(tx, effect.task_id)
+        if effect.state is PlaceholderState.HELD:
+            _still_held(tx, task, effect, why)
+            return
         held = effect
         if effect.state is PlaceholderState.BOUND:
             held = placeholders.move(

@@ -56,8 +56,10 @@ def due(engine: Engine, provider_id: str, state: PlaceholderState) -> list[Check
         provider = inventory.provider(tx, provider_id)
         checks = []
         known = engine.commands.pairs()
-        for effect in placeholders.due(tx, provider_id, state, known, BATCH):
-            task = tasks.get(tx, effect.task_id)
+        effects = placeholders.due(tx, provider_id, state, known, BATCH)
+        of = tasks.by_ids(tx, [effect.task_id for effect in effects])
+        for effect in effects:
+            task = of[effect.task_id]
             try:
                 command = describe.load(engine, task)
                 assert isinstance(command, ExternalJob)

@@ -47,6 +47,7 @@ def enqueue(
     owner: str = LOCAL_OWNER,
     key: str | None = None,
     priority: int | None = None,
+    retry_of: str | None = None,
 ) -> Task:
     """Queue a command and return its task.
 
@@ -75,7 +76,8 @@ def enqueue(
         # Said now rather than by a failed task: this kind of provider cannot do it.
         provider = tx.provider(row["provider_id"])
         tx.engine.operation(provider, command.operation)
-    tasks.insert(tx.store, [row | {"state": TaskState.QUEUED}])
+    row |= {"state": TaskState.QUEUED, "retry_of": retry_of}
+    tasks.insert(tx.store, [row])
     if key is not None:
         _remember(tx, asked, owner, key, task_id)
     journal.log(tx.store, task_id, f"Queued in zone {row['zone']} by {owner}.")

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
-from earmark.store import placeholders
+from earmark.store import locks, placeholders
 from earmark.store import workers as worker_rows
 from earmark.store.database import Transaction
 from earmark.store.schema import providers, tasks, workers
+
+_RESTING = (TaskState.WAITING, TaskState.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class _Facts:
         self.names = _provider_names(tx, self.effects.values())
         self.open_children = _open_children(tx, shown)
         self.held_parts = _held_parts(tx, shown)
+        waiting = [t.id for t in shown if t.is_root and t.state is TaskState.WAITING]
+        self.queues = locks.obstacles(tx, waiting) if waiting else {}
 
     def reason(self, task: Task) -> WaitingFor | None:
         """Why this one is not done."""
@@ -68,16 +72,18 @@ class _Facts:
             return self._queued(task)
         effect = self.effects.get(task.id)
         if task.state is TaskState.HELD:
-            since = effect.updated_at if effect else task.updated_at
-            return WaitingFor("person", f"a person must decide: {task.message}", since)
-        if task.state is not TaskState.WAITING:
+            return _decision(task, effect)
+        if task.state not in _RESTING:
             return None
         if effect is not None and effect.state is not PlaceholderState.PLANNED:
-            return self._at_provider(effect)
+            return self._at_provider(task, effect)
         since = task.started_at or task.created_at
         if task.id in self.held_parts:
             held, since = self.held_parts[task.id]
-            return WaitingFor("person", f"a person must decide about “{held}”", since)
+            text = f"a person must decide about “{held}”"
+            return WaitingFor("person", text, since, who="person")
+        if task.id in self.queues:
+            return _in_line(*self.queues[task.id])
         left, total = self.open_children.get(task.id, (0, 0))
         if total:
             text = f"{left} of {total} parts to end"
@@ -106,19 +112,42 @@ class _Facts:
         step = " to finish" if task.step is Step.FINISH else ""
         return WaitingFor("turn", f"a free worker{step} {where}", since)
 
-    def _at_provider(self, effect: Placeholder) -> WaitingFor:
+    def _at_provider(self, task: Task, effect: Placeholder) -> WaitingFor:
         name = self.names.get(effect.provider_id, effect.provider_id)
+        soon = effect.next_check_at
         if effect.state is PlaceholderState.IN_DOUBT:
             since = effect.doubt_since or effect.updated_at
             if effect.resend:
                 return WaitingFor("turn", "a free worker to send it again", since)
             text = f"{name} to say what became of a request whose answer was lost"
-            return WaitingFor("doubt", text, since)
+            return WaitingFor("doubt", text, since, soon)
         since = effect.first_sent_at or effect.updated_at
         if effect.checks:
             text = f"{name} to answer; it has not for {effect.checks} questions"
-            return WaitingFor("provider", text, effect.updated_at)
-        return WaitingFor("provider", f"{name} to finish {effect.external_id}", since)
+            return WaitingFor("provider", text, effect.updated_at, soon)
+        verb = "finish"
+        if task.state is TaskState.CANCELLING:
+            verb = "stop" if effect.stoppable else "finish, as it cannot be stopped,"
+        text = f"{name} to {verb} {effect.external_id}"
+        return WaitingFor("provider", text, since, soon)
+
+
+def _decision(task: Task, effect: Placeholder | None) -> WaitingFor:
+    """A held task: a person decides, or has, and that is being carried out."""
+    since = effect.updated_at if effect else task.updated_at
+    if effect is not None and effect.decision is not None:
+        text = f"the provider to be asked once more: {task.message}"
+        return WaitingFor("provider", text, since, effect.next_check_at)
+    text = f"a person must decide: {task.message}"
+    return WaitingFor("person", text, since, who="person")
+
+
+def _in_line(since: datetime, obstacle: locks.Obstacle | None) -> WaitingFor:
+    if obstacle is None:
+        return WaitingFor("lock", "its turn at what it locks", since)
+    verb = "comes first" if obstacle.queued else "holds it"
+    text = f"a lock on {obstacle.kind}: “{obstacle.title}” {verb}"
+    return WaitingFor("lock", f"{text} (task {obstacle.task_id})", since)
 
 
 def no_worker(tx: Transaction, zone: str, role: str) -> bool:
@@ -143,7 +172,7 @@ def _provider_names(
 def _open_children(
     tx: Transaction, shown: Sequence[Task]
 ) -> Mapping[str, tuple[int, int]]:
-    ids = [t.id for t in shown if t.state is TaskState.WAITING]
+    ids = [t.id for t in shown if t.state in _RESTING]
     if not ids:
         return {}
     is_open = sa.case((tasks.c.state != TaskState.DONE, 1), else_=0)
@@ -163,7 +192,7 @@ def _held_parts(
     tx: Transaction, shown: Sequence[Task]
 ) -> Mapping[str, tuple[str, datetime]]:
     """Root → title of a descendant that is held, and since when."""
-    roots = [t.id for t in shown if t.is_root and t.state is TaskState.WAITING]
+    roots = [t.id for t in shown if t.is_root and t.state in _RESTING]
     if not roots:
         return {}
     query = sa.select(tasks.c.root_id, tasks.c.title, tasks.c.updated_at).where(

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from earmark.domain.connector import EffectClass, Operation
+from earmark.domain.connector import TOKEN_MARGIN, EffectClass, Operation
 from earmark.domain.outcome import Found
 from earmark.domain.task import Placeholder
 from earmark.store.sends import Send, landed_by
 
-#: Kept clear of a token's end, for clocks and for the request's own way.
-TOKEN_MARGIN = timedelta(minutes=1)
 #: Sends of one effect that came to nothing, before a person is asked.
 MOST_SENDS = 5
 _LONGEST_WAIT = timedelta(seconds=30)
@@ -73,6 +71,10 @@ def judge(
 ) -> Judgement:
     """Decide about an effect in doubt. With `stopping`, nothing is sent again."""
     overdue = now - (effect.doubt_since or now) > operation.hold_after
+    if operation.effect is EffectClass.TASKS:
+        candidates = [f for f in candidates if f.id not in (effect.seen_before or ())]
+        if len(candidates) > 1:
+            return Hold("Several are there that were not before; one may be ours.")
     ours = [f for f in candidates if _provably_ours(f, effect, operation)]
     if ours:
         if overdue and ours[0].id == effect.external_id and ours[0].done is None:
@@ -101,7 +103,11 @@ def token_valid(effect: Placeholder, operation: Operation, now: datetime) -> boo
 
 
 def _provably_ours(found: Found, effect: Placeholder, operation: Operation) -> bool:
-    # An absolute target state counts whoever brought it about (rule 12).
+    # An absolute target state counts whoever brought it about (rule 12). Of a task that
+    # fits, was not there before, and that our lock lets nobody of ours ask for, the
+    # description and the recorded absence are the proof (rule 3).
+    if operation.effect is EffectClass.TASKS and effect.seen_before is not None:
+        return True
     return operation.effect is EffectClass.ABSOLUTE or found.mark == effect.id
 
 

@@ -2,19 +2,15 @@
 
 from earmark.domain.command import Action, Composite, ExternalJob
 from earmark.domain.errors import CommitUnknown, Stale, Unavailable
-from earmark.domain.states import Step
+from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.act import act
+from earmark.engine.finish import finish
 from earmark.engine.plan import plan
 from earmark.engine.runtime import Engine
 from earmark.engine.send import send
-from earmark.engine.settle import (
-    Stopped,
-    settle_composite,
-    settle_failed,
-    settle_stopped,
-)
+from earmark.engine.settle import Stopped, settle_failed, settle_stopped
 
 
 def perform(engine: Engine, task: Task) -> None:
@@ -34,7 +30,7 @@ def _perform(engine: Engine, task: Task) -> None:
         command = describe.load(engine, task)
         if task.step is Step.FINISH:
             assert isinstance(command, Composite)
-            settle_composite(engine, task, command)
+            finish(engine, task, command)
             return
         task = plan(engine, task, command)
     except Stopped:
@@ -45,6 +41,8 @@ def _perform(engine: Engine, task: Task) -> None:
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         settle_failed(engine, task, error)
         return
+    if task.state is not TaskState.RUNNING:
+        return  # it waits for its children, or for its locks
     if isinstance(command, ExternalJob):
         send(engine, task, command)
     elif isinstance(command, Action):

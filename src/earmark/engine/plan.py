@@ -4,19 +4,24 @@ One transaction: the root's locks, `check` again under them, **every** child and
 **every** placeholder (invariant 6). What comes later only fills in what is here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from earmark.domain.command import Child, Command, Composite, ExternalJob
+from earmark.domain.command import (
+    Command,
+    Composite,
+    ExternalJob,
+    WhenLocked,
+)
 from earmark.domain.errors import BadInput, Locked
-from earmark.domain.ids import new_id
 from earmark.domain.lock import Lock
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
-from earmark.engine import describe
 from earmark.engine.authored import in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
+from earmark.engine.promise import Promised, as_row, effect_row, needs_a_lock
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import Stopped
 from earmark.engine.tx import EngineTx
@@ -24,86 +29,86 @@ from earmark.store import inventory, journal, locks, placeholders, tasks
 from earmark.store.database import Transaction
 
 
+class _MustQueue(Exception):
+    """Somebody holds what this root wants, and it waits for that: holding nothing."""
+
+    def __init__(self, wanted: Sequence[Lock]) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
 def plan(engine: Engine, claimed: Task, command: Command[Any]) -> Task:
     """Write the plan of a claimed task; returns the task as it is afterwards.
 
-    A composite is `waiting` then and holds no worker; others go on `running`. Raises
-    `Locked`, what `check` or `children` raise, or `Stale`; then nothing was written.
+    A composite is `waiting` then and holds no worker, and so is a root that queues for
+    its locks; others go on `running`. Raises `Locked`, what `check` or `children`
+    raise, or `Stale`; then nothing was written.
     """
-
-    def work(tx: Transaction) -> Task:
-        tasks.lock_family(tx, claimed.id)
-        task = tasks.change(tx, claimed)
-        effect = placeholders.of_task(tx, task.id)
-        if task.stop_requested and (
-            effect is None or effect.state is PlaceholderState.PLANNED
-        ):
-            raise Stopped
-        author = open_tx(engine, tx, task)
-        if effect is not None:
-            # Promised before, by an earlier attempt or by the parent's plan: its
-            # locks are held, and `check` was asked when it could still refuse.
-            return task
-        if task.is_root:
-            _lock(tx, task, command.locks())
-            in_tx(lambda: command.check(author))
-        if isinstance(command, ExternalJob):
-            row = {name: getattr(task, name) for name in Task.__slots__}
-            placeholders.insert(tx, [_placeholder(author, row, command)])
-        elif isinstance(command, Composite):
-            return _plan_composite(author, task, command)
-        return task
-
-    planned = engine.write(work)
+    try:
+        planned = engine.write(lambda tx: _plan(engine, tx, claimed, command))
+    except _MustQueue as must:
+        wanted = must.wanted
+        return engine.write(lambda tx: _queue(tx, claimed, wanted))
     boundary("plan.committed")
     return planned
 
 
-def _lock(tx: Transaction, task: Task, wanted: Iterable[Lock]) -> None:
-    holder = locks.take(tx, task.root_id, list(wanted))
-    if holder is not None:
-        raise Locked(
-            f"{_said(holder.kind)} {_name(tx, holder.kind, holder.name)} is locked by "
-            f"“{holder.title}” (task {holder.id}).",
-            hint="Wait for that task to end, then ask again.",
-        )
+def _plan(
+    engine: Engine, tx: Transaction, claimed: Task, command: Command[Any]
+) -> Task:
+    tasks.lock_family(tx, claimed.id)
+    task = tasks.change(tx, claimed, **_end_by(claimed, command))
+    effect = placeholders.of_task(tx, task.id)
+    unsent = effect is None or effect.state is PlaceholderState.PLANNED
+    if task.stop_requested and unsent:
+        raise Stopped
+    if effect is not None:
+        # Promised before, by an earlier attempt or by the parent's plan: its locks are
+        # held, and `check` was asked when it could still refuse.
+        return task
+    author = open_tx(engine, tx, task)
+    promised = Promised(author)
+    if task.is_root:
+        promised.locks.extend(in_tx(lambda: list(command.locks())))
+        _lock(tx, task, promised.locks, _waits(task, command))
+        in_tx(lambda: command.check(author))
+    if isinstance(command, ExternalJob):
+        promised.effects.append(effect_row(author, as_row(task), command))
+    elif isinstance(command, Composite):
+        children = in_tx(lambda: command.children(author))
+        promised.add_children(as_row(task), command, children)
+        return _write_children(author, task, promised, _waits(task, command))
+    _check_proof(tx, task, promised)
+    promised.write()
+    return task
 
 
-def _said(kind: str) -> str:
-    return "VM" if kind == "vm" else kind.replace("-", " ").capitalize()
+def plan_more(
+    author: EngineTx, task: Task, command: Composite[Any], children: object
+) -> Task | None:
+    """Plan the next phase of a composite whose children have all ended well; None when
+    there is none. Its locks are the root's, which holds some, so it cannot queue."""
+    earlier = tasks.children(author.store, task.id)
+    promised = Promised(author)
+    if not promised.add_children(as_row(task), command, children, earlier):
+        return None
+    return _write_children(author, task, promised, waits=False)
 
 
-def _name(tx: Transaction, kind: str, name: str) -> str:
-    known = kind in ("vm", "provider", "template")
-    return inventory.name_of(tx, kind, name) if known else name
+def _waits(task: Task, command: Command[Any]) -> bool:
+    """True when it would rather wait for its locks. Only a root may: at its plan it
+    holds nothing, so that nobody can wait for what it holds (rule 11)."""
+    return task.is_root and command.when_locked is WhenLocked.QUEUE
 
 
-def _placeholder(
-    author: EngineTx, row: Mapping[str, Any], command: ExternalJob[Any]
-) -> dict[str, Any]:
-    if row["provider_id"] is None:
-        raise BadInput(f"{type(command).__name__} names no provider to send to.")
-    provider = inventory.provider(author.store, row["provider_id"])
-    operation = author.engine.operation(provider, command.operation)
-    return {
-        "id": new_id(),
-        "task_id": row["id"],
-        "root_id": row["root_id"],
-        "provider_id": provider.id,
-        "operation": operation.name,
-        "effect": operation.effect,
-    }
-
-
-def _plan_composite(author: EngineTx, task: Task, command: Composite[Any]) -> Task:
+def _write_children(
+    author: EngineTx, task: Task, promised: Promised, waits: bool
+) -> Task:
     tx = author.store
-    promised = _Promised(author)
-    row = {name: getattr(task, name) for name in Task.__slots__}
-    count = promised.add_children(row, command)
-    _lock(tx, task, promised.locks)
-    tasks.insert(tx, promised.tasks)
-    placeholders.insert(tx, promised.effects)
-    tasks.needs(tx, promised.needs)
+    _lock(tx, task, promised.locks, waits)
+    _check_proof(tx, task, promised)
+    promised.write()
+    count = sum(row["parent_id"] == task.id for row in promised.tasks)
     journal.log(
         tx,
         task.id,
@@ -111,84 +116,62 @@ def _plan_composite(author: EngineTx, task: Task, command: Composite[Any]) -> Ta
         f"all are promised now, none is sent yet.",
     )
     if not count:
-        return tasks.move(tx, task, TaskState.QUEUED, step=Step.FINISH)
-    return tasks.move(tx, task, TaskState.WAITING, pending=count, deadline_at=None)
+        finish = {"step": Step.FINISH, "deadline_at": None}
+        return tasks.move(tx, task, TaskState.QUEUED, **finish)
+    return tasks.rest(tx, task, pending=count)
 
 
-class _Promised:
-    """The rows of a plan, gathered before any of them is written."""
+def _end_by(task: Task, command: Command[Any]) -> dict[str, Any]:
+    """The deadline of the whole run, counted from the first claim."""
+    seconds = command.deadlines.run
+    if seconds is None or task.end_by is not None or task.started_at is None:
+        return {}
+    return {"end_by": task.started_at + timedelta(seconds=seconds)}
 
-    def __init__(self, author: EngineTx) -> None:
-        self.author = author
-        self.tasks: list[dict[str, Any]] = []
-        self.effects: list[dict[str, Any]] = []
-        self.needs: list[tuple[str, str]] = []
-        self.locks: list[Lock] = []
 
-    def add_children(self, parent: Mapping[str, Any], command: Composite[Any]) -> int:
-        """Add a composite's children, and theirs; returns how many it has."""
-        plan_of = checked_plan(command, in_tx(lambda: command.children(self.author)))
-        ids = {key: new_id() for key in plan_of}
-        for key, child in plan_of.items():
-            self._add(parent, key, child, ids)
-        return len(plan_of)
-
-    def _add(
-        self, parent: Mapping[str, Any], key: str, child: Child, ids: dict[str, str]
-    ) -> None:
-        command = describe.resolve(self.author, child.command)
-        in_tx(lambda: command.check(self.author))
-        command = describe.seal(self.author, command, ids[key])
-        row = describe.row(
-            self.author,
-            command,
-            task_id=ids[key],
-            owner=parent["owner"],
-            priority=parent["priority"],
-            root_id=parent["root_id"],
-            parent_id=parent["id"],
-            key=key,
-            weight=child.weight,
+def _check_proof(tx: Transaction, task: Task, promised: Promised) -> None:
+    """Two equal requests of ours at once could not be told apart where there is only a
+    list of tasks: an exclusive lock must see to it that there is one (rule 3)."""
+    if needs_a_lock(promised.effects) and not locks.any_exclusive(tx, task.root_id):
+        raise BadInput(
+            f"{task.command}: an operation of class `tasks` needs an exclusive lock on "
+            f"what it works on.",
+            hint="Let `locks` return exclusive(kind, name).",
         )
-        row |= {"state": TaskState.QUEUED, "step": Step.RUN}
-        if child.after:
-            row |= {"state": TaskState.WAITING, "pending": len(child.after)}
-        self.tasks.append(row)
-        self.locks.extend(command.locks())
-        self.needs.extend((ids[key], ids[earlier]) for earlier in child.after)
-        if isinstance(command, ExternalJob):
-            self.effects.append(_placeholder(self.author, row, command))
-        elif isinstance(command, Composite) and not child.after:
-            # Its plan cannot depend on results: promise it with everything else.
-            count = self.add_children(row, command)
-            waits = {"state": TaskState.WAITING, "pending": count}
-            row |= waits if count else {"step": Step.FINISH}
 
 
-def checked_plan(
-    command: Composite[Any], children: Mapping[str, Command[Any] | Child]
-) -> dict[str, Child]:
-    """The children as `Child`; raises `BadInput` for unknown keys and circles."""
-    plan_of = {
-        key: child if isinstance(child, Child) else Child(child)
-        for key, child in children.items()
-    }
-    settled: set[str] = set()
-    for key, child in plan_of.items():
-        unknown = sorted(set(child.after) - set(plan_of))
-        if unknown:
-            raise BadInput(
-                f"{type(command).__name__}: {key!r} comes after {unknown[0]!r}, "
-                f"which is not in the plan."
-            )
-    while len(settled) < len(plan_of):
-        ready = {
-            key
-            for key, child in plan_of.items()
-            if key not in settled and settled.issuperset(child.after)
-        }
-        if not ready:
-            circle = ", ".join(sorted(set(plan_of) - settled))
-            raise BadInput(f"{type(command).__name__}: a circle of after: {circle}.")
-        settled |= ready
-    return plan_of
+def _lock(tx: Transaction, task: Task, wanted: Sequence[Lock], waits: bool) -> None:
+    obstacle = locks.take(tx, task.root_id, wanted)
+    if obstacle is None:
+        return
+    if waits:
+        raise _MustQueue(wanted)
+    raise Locked(
+        f"{said(tx, obstacle)}.",
+        hint="Wait for that task to end, then ask again.",
+    )
+
+
+def _queue(tx: Transaction, claimed: Task, wanted: Sequence[Lock]) -> Task:
+    """Queue for the locks; or try again at once when they have come free since."""
+    tasks.lock_family(tx, claimed.id)
+    task = tasks.change(tx, claimed)
+    if task.stop_requested:
+        raise Stopped
+    obstacle = locks.in_the_way(tx, task.id, wanted)
+    locks.queue(tx, task.id, wanted)
+    if obstacle is None:
+        return tasks.move(tx, task, TaskState.QUEUED, deadline_at=None)
+    text = f"{said(tx, obstacle)}; it waits for that."
+    journal.log(tx, task.id, text)
+    return tasks.rest(tx, task, message=text)
+
+
+def said(tx: Transaction, obstacle: locks.Obstacle) -> str:
+    """What is in the way of a lock, in words, without a full stop."""
+    kind = obstacle.kind
+    what = "VM" if kind == "vm" else kind.replace("-", " ").capitalize()
+    known = kind in ("vm", "provider", "template")
+    name = inventory.name_of(tx, kind, obstacle.name) if known else obstacle.name
+    verb = "is waited for, earlier," if obstacle.queued else "is locked"
+    return f"{what} {name} {verb} by “{obstacle.title}” (task {obstacle.task_id})"

@@ -24,14 +24,17 @@ from earmark.domain.errors import (
     Stale,
     Unavailable,
 )
-from earmark.domain.outcome import Done, Failed, Job, Progress, Running
+from earmark.domain.outcome import Done, Failed, Found, Job, Progress, Running
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.ask_to_stop import ask_to_stop, wants_stop
 from earmark.engine.authored import clean, in_ctx, in_tx
 from earmark.engine.boundary import boundary
+from earmark.engine.confirm import confirm
 from earmark.engine.due import Check, due, failed_to_ask, postpone
 from earmark.engine.enqueue import open_tx
-from earmark.engine.probe import probe
+from earmark.engine.look import look_for
+from earmark.engine.probe import conclude
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import settle_job, told
 from earmark.engine.wake import roll_up
@@ -47,6 +50,10 @@ Answer = Progress | Exception
 def check_provider(engine: Engine, provider_id: str) -> int:
     """Poll and probe what is due at a provider; returns how many were looked at."""
     bound = due(engine, provider_id, PlaceholderState.BOUND)
+    deadline = Deadline(CALL_SECONDS)
+    for check in bound:
+        if wants_stop(check) and not deadline.passed():
+            _attempt(check, lambda c=check: ask_to_stop(c, deadline))
     unchanged = []
     for check, answer in _poll(bound, Deadline(CALL_SECONDS)):
         if _says_nothing_new(check, answer):
@@ -55,12 +62,19 @@ def check_provider(engine: Engine, provider_id: str) -> int:
             _attempt(check, lambda c=check, a=answer: _note(c, a))
     postpone(engine, unchanged)
     doubtful = due(engine, provider_id, PlaceholderState.IN_DOUBT)
-    deadline = Deadline(CALL_SECONDS)
-    for check in doubtful:
-        if deadline.passed():
-            break  # the rest stays due: the next look begins with it
-        _attempt(check, lambda c=check: probe(c, deadline))
+    doubtful += due(engine, provider_id, PlaceholderState.HELD)
+    for check, seen in look_for(doubtful, Deadline(CALL_SECONDS)):
+        _attempt(check, lambda c=check, s=seen: _conclude(c, s))
     return len(bound) + len(doubtful)
+
+
+def _conclude(check: Check, seen: Sequence[Found] | Exception) -> None:
+    if isinstance(seen, Exception):
+        failed_to_ask(check, seen)
+    elif check.effect.state is PlaceholderState.HELD:
+        confirm(check, seen)
+    else:
+        conclude(check, seen)
 
 
 def _attempt(check: Check, step: Any) -> None:

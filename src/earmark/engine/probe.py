@@ -1,46 +1,43 @@
-"""Probe: ask what became of a request in doubt, and write the judgement down."""
+"""Probe: judge what was seen of a request in doubt, and write the judgement down."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from earmark.domain.command import ExternalJob
-from earmark.domain.deadline import Deadline
 from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Done, Failed, Found
-from earmark.domain.states import Outcome, PlaceholderState, TaskState
+from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder
-from earmark.engine.authored import in_ctx
-from earmark.engine.boundary import boundary
 from earmark.engine.doubt import hold
 from earmark.engine.due import Check
+from earmark.engine.end import End
 from earmark.engine.judge import Adopt, Hold, PlanAgain, SendAgain, Wait, judge
-from earmark.engine.runtime import Engine
 from earmark.engine.settle import settle_job
-from earmark.engine.wake import End, end
+from earmark.engine.wake import end
 from earmark.store import journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
 
-def probe(check: Check, deadline: Deadline) -> None:
-    """Find, judge, write. Raises whatever `find` raises: nothing is concluded then.
+def conclude(check: Check, seen: Sequence[Found]) -> None:
+    """Judge what was seen of an effect in doubt, and write it down.
 
-    Raises `Stale` when somebody else was first.
+    Raises `EarmarkError` for nonsense among the seen, `Stale` when somebody else was
+    first.
     """
     engine, effect = check.engine, check.effect
-    handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
-    ctx = check.ctx(deadline)
-    candidates = in_ctx(lambda: list(check.command.find(ctx)))
+    candidates = list(seen)
     strange = next((f for f in candidates if not isinstance(f, Found)), None)
     if strange is not None:
         raise EarmarkError(f"`find` returned {strange!r} among the found.")
-    boundary("probe.answered")
+    handle, made, now = engine.read(
+        lambda tx: (
+            placeholders.late_handle(tx, effect.id),
+            sends.of_placeholder(tx, effect.id),
+            tx.now,
+        )
+    )
     if handle is not None and not any(found.id == handle for found in candidates):
         # Our own send heard this name from the provider: that is proof.
         candidates.insert(0, Found(handle, mark=effect.id))
-    made, now = engine.read(
-        lambda tx: (sends.of_placeholder(tx, effect.id), tx.now),
-    )
     judgement = judge(
         effect,
         check.operation,
@@ -51,7 +48,7 @@ def probe(check: Check, deadline: Deadline) -> None:
     )
     match judgement:
         case Adopt(found, spare):
-            _adopt(engine, effect, check.command, found, spare)
+            adopt(check, found, spare)
         case SendAgain(why):
             engine.write(lambda tx: _send_again(tx, effect, why))
         case PlanAgain(why):
@@ -62,20 +59,17 @@ def probe(check: Check, deadline: Deadline) -> None:
             hold(engine, effect, why)
 
 
-def _adopt(
-    engine: Engine,
-    effect: Placeholder,
-    command: ExternalJob[Any],
-    found: Found,
-    spare: Sequence[Found],
-) -> None:
-    engine.write(lambda tx: _note_found(tx, effect, found, spare))
+def adopt(check: Check, found: Found, spare: Sequence[Found]) -> None:
+    """What was found is ours: from here on it is followed, or has ended already."""
+    engine, effect = check.engine, check.effect
     if isinstance(found.done, (Done, Failed)):
-        settle_job(engine, effect, command, found.done, external_id=found.id)
+        engine.write(lambda tx: _note_found(tx, effect, found, spare))
+        settle_job(engine, effect, check.command, found.done, external_id=found.id)
         return
 
     def work(tx: Transaction) -> None:
         task = tasks.lock_family(tx, effect.task_id)
+        _note_found(tx, effect, found, spare)
         # Found under the name that polling did not know: the doubt is not over yet.
         again = found.id == effect.external_id
         placeholders.move(
@@ -85,10 +79,14 @@ def _adopt(
             external_id=found.id,
             doubt_since=effect.doubt_since if again else None,
             next_check_at=tx.now,
+            decision=None,
             checks=0,
             errors=0,
         )
-        tasks.change(tx, task, message="")
+        if task.state is TaskState.HELD:
+            tasks.rest(tx, task, message="")
+        else:
+            tasks.change(tx, task, message="")
 
     engine.write(work)
 
@@ -125,7 +123,7 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     journal.log(tx, task.id, why)
     if task.stop_requested:
         placeholders.move(tx, effect, PlaceholderState.DROPPED, next_check_at=None)
-        end(tx, task, End(Outcome.CANCELLED, why))
+        end(tx, task, End.cancelled(why))
         return
     placeholders.move(
         tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None

@@ -6,13 +6,17 @@ its send open until its process is proved gone.
 """
 
 import logging
+from collections.abc import Sequence
 
+from earmark.domain.command import OnRestart
 from earmark.domain.errors import CommitUnknown, Stale, Unavailable
-from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.states import Outcome, PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.doubt import hold_task, raise_doubt
+from earmark.engine.end import End
+from earmark.engine.left_behind import failed_with
 from earmark.engine.runtime import Engine
-from earmark.engine.wake import end, failed_with
+from earmark.engine.wake import drop, stop
 from earmark.store import journal, placeholders, sends, tasks, workers
 from earmark.store.database import Transaction
 
@@ -20,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 #: After so many lost workers under one task it is the task that is to blame.
 MOST_RECOVERIES = 5
+#: Tasks recovered in one transaction, as long as none of them makes trouble.
+_BATCH = 100
 
 
 def worker_gone(engine: Engine, worker_id: str, why: str) -> int:
@@ -50,39 +56,40 @@ def worker_silent(engine: Engine, worker_id: str, why: str) -> int:
 def overdue(engine: Engine) -> int:
     """Calls past their deadline are hung, however alive their worker (rule 6)."""
     late = engine.read(lambda tx: tasks.overdue(tx, tx.now))
-    return sum(recover(engine, task, "its call ran past its deadline") for task in late)
+    return _recover_many(engine, late, "its call ran past its deadline")
 
 
 def _recover_all(engine: Engine, worker_id: str, why: str) -> int:
     left = engine.read(lambda tx: tasks.running_of(tx, worker_id))
-    return sum(recover(engine, task, why) for task in left)
+    return _recover_many(engine, left, why)
+
+
+def _recover_many(engine: Engine, left: Sequence[Task], why: str) -> int:
+    count = 0
+    for start in range(0, len(left), _BATCH):
+        some = left[start : start + _BATCH]
+        try:
+            engine.write(lambda tx, some=some: _each(tx, some, why))  # type: ignore[misc]
+            count += len(some)
+        except (Stale, Unavailable, CommitUnknown):
+            # One of them has moved on, or makes trouble: row by row (rule 10).
+            count += sum(recover(engine, task, why) for task in some)
+    return count
+
+
+def _each(tx: Transaction, left: Sequence[Task], why: str) -> None:
+    for task in left:
+        _recover(tx, task, why)
 
 
 def recover(engine: Engine, left: Task, why: str) -> bool:
     """Take a running task from whoever had it; False when it moved on meanwhile.
 
     Nothing sent: queued again, for another attempt. Sent without an answer: in doubt.
+    A command that is to fail then (`on_restart`) sends nothing more.
     """
-
-    def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, left.id)
-        task = tasks.change(tx, left, recoveries=left.recoveries + 1)
-        journal.log(tx, task.id, f"Recovered: {why}.", "warning")
-        journal.note(tx, "engine", "recover", task.id, why=why)
-        effect = placeholders.of_task(tx, task.id)
-        if effect is not None and effect.state is PlaceholderState.SENDING:
-            assert effect.nonce is not None
-            text = f"The request may have left: {why}."
-            raise_doubt(tx, task, effect.id, effect.nonce, text)
-            if task.recoveries > MOST_RECOVERIES:
-                _give_up(tx, tasks.get(tx, task.id), placeholders.get(tx, effect.id))
-        elif task.recoveries > MOST_RECOVERIES:
-            _give_up(tx, task, effect)
-        else:
-            tasks.move(tx, task, TaskState.QUEUED, deadline_at=None, run_after=tx.now)
-
     try:
-        engine.write(work)
+        engine.write(lambda tx: _recover(tx, left, why))
     except Stale:
         return False
     except (Unavailable, CommitUnknown):
@@ -92,12 +99,58 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
     return True
 
 
+def _recover(tx: Transaction, left: Task, why: str) -> None:
+    tasks.lock_family(tx, left.id)
+    task = tasks.change(tx, left, recoveries=left.recoveries + 1)
+    journal.log(tx, task.id, f"Recovered: {why}.", "warning")
+    journal.note(tx, "engine", "recover", task.id, why=why)
+    failing = _to_fail(tx, task)
+    if failing is not None:
+        _fail(tx, failing, f"Cut off half-way: {why}.")
+        task = tasks.get(tx, task.id)
+    effect = placeholders.of_task(tx, task.id)
+    state = effect.state if effect is not None else PlaceholderState.PLANNED
+    if effect is not None and state is PlaceholderState.SENDING:
+        assert effect.nonce is not None
+        text = f"The request may have left: {why}."
+        raise_doubt(tx, task, effect.id, effect.nonce, text)
+        if task.recoveries > MOST_RECOVERIES:
+            _give_up(tx, tasks.get(tx, task.id), placeholders.get(tx, effect.id))
+    elif task.recoveries > MOST_RECOVERIES:
+        _give_up(tx, task, effect)
+    elif failing is not None and state is PlaceholderState.PLANNED:
+        drop(tx, task, effect, End.failed(f"Cut off half-way: {why}.", "interrupted"))
+    else:
+        tasks.move(tx, task, TaskState.QUEUED, deadline_at=None, run_after=tx.now)
+
+
+def _to_fail(tx: Transaction, task: Task) -> Task | None:
+    """The highest of the task and those above it that is to fail when a worker is lost
+    before all of it was sent; None when it is resumed."""
+    if task.step is Step.FINISH:
+        return None  # all of it was sent, and has ended
+    found, one = None, task
+    while True:
+        if one.on_restart == OnRestart.FAIL:
+            found = one
+        if one.parent_id is None:
+            return found
+        one = tasks.get(tx, one.parent_id)
+
+
+def _fail(tx: Transaction, top: Task, why: str) -> None:
+    """The rule of oVirt's placeholders, in one transaction: what was never sent is
+    dropped, the verdict is failed, and what is at the provider is followed."""
+    if top.verdict is None:
+        error = {"code": "interrupted", "message": why}
+        top = tasks.change(tx, top, verdict=Outcome.FAILED, error=error)
+    stop(tx, top, f"Not sent: {why}")
+
+
 def _give_up(tx: Transaction, task: Task, effect: Placeholder | None) -> None:
     """Its workers die again and again: failed if nothing was sent, else held."""
     text = f"{task.recoveries} workers were lost while running this."
     if effect is None or effect.state is PlaceholderState.PLANNED:
-        if effect is not None:
-            placeholders.move(tx, effect, PlaceholderState.DROPPED)
-        end(tx, task, failed_with(tx, task, text, "poison"))
+        drop(tx, task, effect, failed_with(tx, task, text, "poison"))
         return
     hold_task(tx, task, effect, text)

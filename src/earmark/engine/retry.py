@@ -1,15 +1,44 @@
 """Retry: a person asks for an ended task again. It is a new task, linked both ways."""
 
+from earmark.domain.errors import Rejected
 from earmark.domain.task import Task
+from earmark.engine import describe
+from earmark.engine.enqueue import enqueue, transact
 from earmark.engine.runtime import Engine
+from earmark.engine.tx import EngineTx
+from earmark.store import journal, tasks
 from earmark.store.database import Transaction
 
 
 def refusal(tx: Transaction, task: Task) -> str:
     """Why it cannot be retried, in words; empty when it can."""
-    raise NotImplementedError
+    if not task.is_root:
+        return "It is a part of another task; retry that one."
+    if not task.done:
+        return "It has not ended yet."
+    if task.outcome is not None and task.outcome.good:
+        return "It ended well; ask for it anew instead."
+    if describe.names_secrets(task.params):
+        return "Its secrets were deleted when it ended; ask for it anew."
+    later = tasks.open_retry_of(tx, task.id)
+    return f"It is being retried already, by task {later}." if later else ""
 
 
 def retry(engine: Engine, task_id: str, who: str) -> Task:
-    """Queue the same command again; returns the new task. Raises `Rejected`."""
-    raise NotImplementedError
+    """Queue the same command again; returns the new task.
+
+    Raises `UnknownName`, `Rejected` with the `refusal`, and what enqueuing raises.
+    """
+
+    def work(tx: EngineTx) -> Task:
+        task = tasks.lock(tx.store, [tasks.get(tx.store, task_id).id])[task_id]
+        why_not = refusal(tx.store, task)
+        if why_not:
+            raise Rejected(why_not, code="not-retried")
+        command = describe.load(engine, task)
+        again = enqueue(tx, command, owner=who, retry_of=task.id)
+        journal.log(tx.store, again.id, f"A retry of task {task.id}.")
+        journal.log(tx.store, task.id, f"Retried by {who} as task {again.id}.")
+        return tasks.get(tx.store, again.id)
+
+    return transact(engine, work)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from earmark.domain.command import ExternalJob
-from earmark.domain.connector import Operation
+from earmark.domain.connector import EffectClass, Operation
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import (
     CommitUnknown,
@@ -20,7 +20,7 @@ from earmark.domain.errors import (
 )
 from earmark.domain.ids import new_id
 from earmark.domain.outcome import Done
-from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.answer import Sent
 from earmark.engine.authored import in_ctx
@@ -28,6 +28,7 @@ from earmark.engine.boundary import boundary
 from earmark.engine.claim import GRACE_SECONDS, allow
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.judge import token_valid
+from earmark.engine.restored import doubt_restored
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import (
     Stopped,
@@ -54,7 +55,7 @@ def send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
     except (Stale, Unavailable, CommitUnknown):
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-        settle_failed(engine, task, error)
+        settle_failed(engine, task, error, command)
 
 
 def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
@@ -67,6 +68,11 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
             settle_nothing_to_do(engine, task, command, prepared)
             return
         request = dumped(prepared)
+        if operation.effect is EffectClass.TASKS:
+            effect = _note_before(engine, task, command, effect)
+        if task.restored:
+            doubt_restored(engine, task, effect, operation, request)
+            return
     # What can fail before the bytes fails here, where it is no doubt.
     engine.session(effect.provider_id)
     intended = intend(engine, task, effect, operation, request)
@@ -78,7 +84,8 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
         command,
         effect.id,
         str(intended.nonce),
-        in_doubt_before=effect.state is PlaceholderState.IN_DOUBT,
+        # Also when a person had it sent again, not knowing what the first one did.
+        in_doubt_before=effect.doubt_since is not None,
     )
     ctx = EngineCtx(engine, task, Deadline(operation.send_seconds), intended)
     boundary("send.committed")
@@ -113,6 +120,16 @@ def _prepare(
     return prepared
 
 
+def _note_before(
+    engine: Engine, task: Task, command: ExternalJob[Any], effect: Placeholder
+) -> Placeholder:
+    """Record what fits the description before the first send: none of that is ours,
+    whatever comes of it (rule 3)."""
+    ctx = EngineCtx(engine, task, Deadline(command.deadlines.call), effect)
+    there = in_ctx(lambda: [found.id for found in command.find(ctx)])
+    return engine.write(lambda tx: placeholders.change(tx, effect, seen_before=there))
+
+
 def intend(
     engine: Engine,
     task: Task,
@@ -137,7 +154,7 @@ def intend(
             current.stop_requested or not token_valid(effect, operation, tx.now)
         ):
             placeholders.change(tx, effect, resend=False, next_check_at=tx.now)
-            tasks.move(tx, task, TaskState.WAITING, deadline_at=None)
+            tasks.rest(tx, task)
             return None
         seconds = operation.send_seconds + GRACE_SECONDS
         tasks.change(tx, task, deadline_at=tx.now + timedelta(seconds=seconds))

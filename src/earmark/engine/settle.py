@@ -5,11 +5,12 @@ the root's locks, the audit row. Running it again changes nothing (rule 5).
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from earmark.domain.command import Action, Composite, ExternalJob
+from earmark.domain.command import Action, Command, ExternalJob
 from earmark.domain.errors import (
     CommitUnknown,
     EarmarkError,
@@ -19,13 +20,15 @@ from earmark.domain.errors import (
 from earmark.domain.outcome import Done, Failed
 from earmark.domain.states import Outcome, PlaceholderState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.again import promise_again, try_later, worth_it
 from earmark.engine.authored import clean, in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.doubt import hold_task, raise_doubt
+from earmark.engine.end import End
 from earmark.engine.enqueue import open_tx
-from earmark.engine.results import TaskResults
+from earmark.engine.left_behind import failed_with
 from earmark.engine.runtime import Engine
-from earmark.engine.wake import End, end, failed_with
+from earmark.engine.wake import drop, end
 from earmark.store import placeholders, sends, tasks
 from earmark.store.database import Transaction
 
@@ -48,30 +51,43 @@ def settle_job(
     first.
     """
 
-    def settled(tx: Transaction, how: End) -> None:
-        task = tasks.lock_family(tx, effect.task_id)
-        value = how.result if how.result is not None else _plain(outcome)
-        placeholders.move(
+    def settled(tx: Transaction, task: Task, result: Any) -> Placeholder:
+        return placeholders.move(
             tx,
             effect,
             PlaceholderState.SETTLED,
             next_check_at=None,
-            result=value,
+            result=result,
             external_id=external_id or effect.external_id,
         )
-        end(tx, task, how)
 
     def well(tx: Transaction) -> None:
         assert isinstance(outcome, Done)
         task = tasks.lock_family(tx, effect.task_id)
         author = open_tx(engine, tx, task)
         in_tx(lambda: command.finish(author, outcome.result))
-        good = Outcome.WARNED if outcome.warned else Outcome.OK
-        settled(tx, End(good, outcome.message, result=dumped(outcome.result)))
+        how = _good(outcome)
+        settled(tx, task, how.result)
+        end(tx, task, how)
+
+    def badly(tx: Transaction, how: End) -> None:
+        task = tasks.lock_family(tx, effect.task_id)
+        settled(tx, task, _plain(outcome))
+        end(tx, task, how)
+
+    def failed(tx: Transaction) -> None:
+        assert isinstance(outcome, Failed)
+        task = tasks.lock_family(tx, effect.task_id)
+        over = settled(tx, task, None)
+        if task.cancelled_by is not None and effect.cancel_asked_at is not None:
+            end(tx, task, End.cancelled(f"Stopped at the provider: {outcome.message}"))
+            return
+        code, said = outcome.code, clean(outcome.message)
+        if not promise_again(tx, task, over, command, code, said):
+            end(tx, task, End.failed(said, code))
 
     if isinstance(outcome, Failed):
-        how = End.failed(outcome.message, outcome.code)
-        engine.write(lambda tx: settled(tx, how))
+        engine.write(failed)
     else:
         try:
             engine.write(well)
@@ -79,7 +95,7 @@ def settle_job(
             raise
         except Exception as error:  # noqa: BLE001 - the author's code may raise anything
             how = _unfinished(error, effect)
-            engine.write(lambda tx: settled(tx, how))
+            engine.write(lambda tx: badly(tx, how))
     boundary("settle.committed")
 
 
@@ -88,17 +104,12 @@ def settle_nothing_to_do(
 ) -> None:
     """`prepare` saw that the world is already as asked: nothing is sent."""
 
-    def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, task.id)
-        current = tasks.change(tx, task)
+    def work(tx: Transaction, current: Task) -> None:
         author = open_tx(engine, tx, current)
         in_tx(lambda: command.finish(author, done.result))
-        drop_planned(tx, task.id)
-        good = Outcome.WARNED if done.warned else Outcome.OK
-        end(tx, current, End(good, done.message, result=dumped(done.result)))
+        drop(tx, current, placeholders.of_task(tx, task.id), _good(done))
 
-    engine.write(work)
-    boundary("settle.committed")
+    _settle(engine, task, work)
 
 
 def settle_action(
@@ -107,42 +118,22 @@ def settle_action(
     """An action returned: its rows and its end together."""
     done = result if isinstance(result, Done) else Done(result)
 
-    def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, task.id)
-        current = tasks.change(tx, task)
+    def work(tx: Transaction, current: Task) -> None:
         author = open_tx(engine, tx, current)
         in_tx(lambda: command.finish(author, done.result))
-        good = Outcome.WARNED if done.warned else Outcome.OK
-        end(tx, current, End(good, done.message, result=dumped(done.result)))
+        end(tx, current, _good(done))
 
-    engine.write(work)
-    boundary("settle.committed")
+    _settle(engine, task, work)
 
 
-def settle_composite(engine: Engine, task: Task, command: Composite[Any]) -> None:
-    """Every child ended well: the author's `finish`, then the end."""
-    boundary("finish.started")
-
-    def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, task.id)
-        current = tasks.change(tx, task)
-        results = TaskResults(tasks.children(tx, task.id))
-        author = open_tx(engine, tx, current)
-        result = in_tx(lambda: command.finish(author, results))
-        end(tx, current, End(Outcome.OK, result=dumped(result)))
-
-    engine.write(work)
-    boundary("settle.committed")
-
-
-def settle_failed(engine: Engine, task: Task, error: Exception) -> None:
+def settle_failed(
+    engine: Engine, task: Task, error: Exception, command: Command[Any] | None = None
+) -> None:
     """The running task failed. It ends only if nothing of it may be at the provider;
     else the effect is in doubt, or held when it was in doubt already (invariant 3)."""
-    why = told(error)
+    why, code = told(error), code_of(error)
 
-    def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, task.id)
-        current = tasks.change(tx, task)
+    def work(tx: Transaction, current: Task) -> None:
         effect = placeholders.of_task(tx, task.id)
         if effect is not None and effect.state is PlaceholderState.SENDING:
             assert effect.nonce is not None
@@ -150,25 +141,42 @@ def settle_failed(engine: Engine, task: Task, error: Exception) -> None:
             raise_doubt(tx, current, effect.id, effect.nonce, why)
         elif effect is not None and effect.state is PlaceholderState.IN_DOUBT:
             hold_task(tx, current, effect, why)
+        elif current.stop_requested and isinstance(command, Action):
+            end(tx, current, End.cancelled(f"It stopped: {why}"))
+        elif command is not None and worth_it(current, command, code):
+            try_later(tx, current, command.retry, why)
         else:
-            drop_planned(tx, task.id)
-            end(tx, current, failed_with(tx, current, why, code_of(error)))
+            drop(tx, current, effect, failed_with(tx, current, why, code))
 
-    engine.write(work)
-    boundary("settle.committed")
+    _settle(engine, task, work)
 
 
 def settle_stopped(engine: Engine, task: Task) -> None:
     """The task was asked to stop, and nothing of it was ever sent."""
 
-    def work(tx: Transaction) -> None:
-        tasks.lock_family(tx, task.id)
-        current = tasks.change(tx, task)
-        drop_planned(tx, task.id)
-        end(tx, current, End(Outcome.CANCELLED, "Stopped before anything was sent."))
+    def work(tx: Transaction, current: Task) -> None:
+        how = End.cancelled("Stopped before anything was sent.")
+        drop(tx, current, placeholders.of_task(tx, task.id), how)
 
-    engine.write(work)
+    _settle(engine, task, work)
+
+
+def _settle(
+    engine: Engine, task: Task, work: Callable[[Transaction, Task], None]
+) -> None:
+    """Settle a running task, while its attempt is still in charge."""
+
+    def fenced(tx: Transaction) -> None:
+        tasks.lock_family(tx, task.id)
+        work(tx, tasks.change(tx, task))
+
+    engine.write(fenced)
     boundary("settle.committed")
+
+
+def _good(done: Done[Any]) -> End:
+    outcome = Outcome.WARNED if done.warned else Outcome.OK
+    return End(outcome, done.message, result=dumped(done.result))
 
 
 def dumped(result: Any) -> Any:
@@ -213,10 +221,3 @@ def _unfinished(error: Exception, effect: Placeholder) -> End:
         f"Left behind: {effect.operation} {what}."
     )
     return End.failed(message, "finish-failed", left_behind=[what])
-
-
-def drop_planned(tx: Transaction, task_id: str) -> None:
-    """Drop the task's promise, if it is still only that."""
-    effect = placeholders.of_task(tx, task_id)
-    if effect is not None and effect.state is PlaceholderState.PLANNED:
-        placeholders.move(tx, effect, PlaceholderState.DROPPED)

@@ -2,13 +2,12 @@
 
 A parent is woken in its last child's transaction (invariant 6). The first failure
 fixes the parent's verdict and drops what is still only planned (rule 8); the parent
-itself ends when nothing sent is open any more (invariant 3). Browsers and scripts are
+itself ends when nothing sent is open any more (invariant 3). The next in the queue for
+a lock is woken in the transaction that lets it go (rule 11). Browsers and scripts are
 told after the commit, by the store.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
 from earmark.domain.states import (
     OPEN_AT_PROVIDER,
@@ -17,28 +16,14 @@ from earmark.domain.states import (
     Step,
     TaskState,
 )
-from earmark.domain.task import Task
+from earmark.domain.task import Placeholder, Task
 from earmark.engine.authored import clean
-from earmark.store import inventory, journal, locks, placeholders, secrets, tasks
+from earmark.engine.end import DEADLINE, End
+from earmark.engine.left_behind import failed_with
+from earmark.store import journal, locks, placeholders, secrets, tasks
 from earmark.store.database import Transaction
 
 _LEVELS = {Outcome.OK: "info", Outcome.WARNED: "warning"}
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a task ends: outcome, a line for people, and a result or an error."""
-
-    outcome: Outcome
-    message: str = ""
-    result: Any = None
-    error: dict[str, Any] | None = field(default=None)
-
-    @classmethod
-    def failed(cls, message: str, code: str = "failed", **more: Any) -> "End":
-        """A failure, with the code that programs look at."""
-        error = {"code": code, "message": message} | more
-        return cls(Outcome.FAILED, message, error=error)
 
 
 def end(tx: Transaction, task: Task, how: End) -> Task:
@@ -46,6 +31,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     effect = placeholders.of_task(tx, task.id)
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
         raise AssertionError(f"{task.id} cannot end: its effect is {effect.state}")
+    how = _as_expired(tx, task, how)
     ended = tasks.move(
         tx,
         task,
@@ -57,11 +43,11 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
         error=how.error,
     )
     words = f"Ended {how.outcome}" + (f": {how.message}" if how.message else ".")
-    journal.log(tx, task.id, words, _LEVELS.get(how.outcome, "error"))
+    journal.log(tx, task.id, clean(words), _LEVELS.get(how.outcome, "error"))
     journal.note(tx, f"worker:{task.worker_id}", "settle", task.id, outcome=how.outcome)
     secrets.delete_of_task(tx, task.id)
     if ended.parent_id is None:
-        locks.release(tx, ended.id)
+        tasks.wake_waiting(tx, locks.release(tx, ended.id))
     else:
         _tell_parent(tx, ended, ended.parent_id)
     return ended
@@ -78,6 +64,63 @@ def roll_up(tx: Transaction, task: Task) -> None:
         above = parent.parent_id
 
 
+def stop(tx: Transaction, task: Task, why: str, by: str | None = None) -> None:
+    """Ask a task whose family is locked to stop, with everything below it.
+
+    What was never sent ends here. What was is followed to its end and not sent again;
+    only if somebody (`by`) cancelled it is the provider asked to stop it too.
+    """
+    if task.done:
+        return
+    task = tasks.change(
+        tx, task, stop_requested=True, cancelled_by=task.cancelled_by or by
+    )
+    effect = placeholders.of_task(tx, task.id)
+    below = [child.id for child in tasks.children(tx, task.id)]
+    is_open = effect is not None and effect.state in OPEN_AT_PROVIDER
+    if by is not None and task.state is TaskState.WAITING and (is_open or below):
+        task = tasks.rest_cancelled(tx, task)
+    if is_open:
+        placeholders.hurry(tx, task.id)
+    elif below:
+        tasks.lock(tx, below)
+        for child in below:
+            # Read again: the end of one may have ended the next.
+            stop(tx, tasks.get(tx, child), why, by)
+    elif task.state in (TaskState.QUEUED, TaskState.WAITING):
+        drop(tx, task, effect, End.cancelled(why))
+
+
+def drop(tx: Transaction, task: Task, effect: Placeholder | None, how: End) -> None:
+    """End a task of which nothing was ever sent; its promise goes with it."""
+    if effect is not None and effect.state is PlaceholderState.PLANNED:
+        placeholders.move(tx, effect, PlaceholderState.DROPPED)
+    end(tx, task, how)
+
+
+def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
+    """The first child that ends badly decides how the parent will end; nothing more of
+    it is sent."""
+    if parent.verdict is not None:
+        return
+    verdict = Outcome.FAILED
+    if parent.cancelled_by is not None:
+        verdict = Outcome.CANCELLED
+    elif culprit.outcome in (Outcome.CANCELLED, Outcome.INTERRUPTED):
+        verdict = culprit.outcome
+    error = culprit.error or {"code": culprit.outcome, "message": culprit.message}
+    tasks.change(tx, parent, verdict=verdict, error=error)
+    reason = f"“{culprit.title}” ended {culprit.outcome}: {culprit.message}"
+    journal.log(tx, parent.id, reason, "error")
+    siblings = [child.id for child in tasks.children(tx, parent.id)]
+    # Locked first, read then: a claim that came in between is seen (rule 10).
+    tasks.lock(tx, siblings)
+    for sibling in siblings:
+        if sibling != culprit.id:
+            why = f"Not started: {reason}"
+            stop(tx, tasks.get(tx, sibling), why, parent.cancelled_by)
+
+
 def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
     good = ended.outcome is not None and ended.outcome.good
     roll_up(tx, ended)
@@ -88,44 +131,9 @@ def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
                 if left == 0:
                     tasks.move(tx, waiting, TaskState.QUEUED)
     else:
-        _fix_verdict(tx, tasks.get(tx, parent_id), ended)
+        fix_verdict(tx, tasks.get(tx, parent_id), ended)
     if tasks.count_down(tx, parent_id) == 0:
         _all_ended(tx, tasks.get(tx, parent_id))
-
-
-def _fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
-    if parent.verdict is not None:
-        return
-    error = culprit.error or {"code": culprit.outcome, "message": culprit.message}
-    tasks.change(tx, parent, verdict=Outcome.FAILED, error=error)
-    reason = f"“{culprit.title}” ended {culprit.outcome}: {culprit.message}"
-    journal.log(tx, parent.id, reason, "error")
-    siblings = [child.id for child in tasks.children(tx, parent.id)]
-    # Locked first, read then: a claim that came in between is seen (rule 10).
-    for sibling in tasks.lock(tx, siblings).values():
-        if sibling.id != culprit.id:
-            drop(tx, sibling, f"Not started: {reason}")
-
-
-def drop(tx: Transaction, task: Task, why: str) -> None:
-    """End what was never sent; ask what is under way to stop when it can."""
-    if task.done:
-        return
-    effect = placeholders.of_task(tx, task.id)
-    grandchildren = [child.id for child in tasks.children(tx, task.id)]
-    if effect is not None and effect.state in OPEN_AT_PROVIDER:
-        # It is followed to its end, but not sent again.
-        tasks.change(tx, task, stop_requested=True)
-    elif grandchildren:
-        tasks.change(tx, task, verdict=Outcome.CANCELLED, stop_requested=True)
-        for child in tasks.lock(tx, grandchildren).values():
-            drop(tx, child, why)
-    elif task.state is TaskState.RUNNING:
-        tasks.change(tx, task, stop_requested=True)
-    elif task.state in (TaskState.QUEUED, TaskState.WAITING):
-        if effect is not None and effect.state is PlaceholderState.PLANNED:
-            placeholders.move(tx, effect, PlaceholderState.DROPPED)
-        end(tx, task, End(Outcome.CANCELLED, why))
 
 
 def _all_ended(tx: Transaction, parent: Task) -> None:
@@ -139,31 +147,13 @@ def _all_ended(tx: Transaction, parent: Task) -> None:
     end(tx, parent, failed_with(tx, parent, message, code, parent.verdict, known))
 
 
-def failed_with(
-    tx: Transaction,
-    task: Task,
-    message: str,
-    code: str,
-    outcome: Outcome = Outcome.FAILED,
-    known: Iterable[str] = (),
-) -> End:
-    """A bad end that names what is left behind at providers (rule 8)."""
-    left = list(dict.fromkeys([*known, *left_behind(tx, task)]))
-    error: dict[str, Any] = {"code": code, "message": message}
-    if left:
-        error["left_behind"] = left
-        message += f" Left behind: {'; '.join(left)}."
-    return End(outcome, message, error=error)
-
-
-def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
-    """What the children have left at providers, one line each: every effect that was
-    accepted and has ended, unless the provider itself said that it failed."""
-    for child in tasks.children(tx, parent.id):
-        effect = placeholders.of_task(tx, child.id)
-        if effect is None:
-            yield from left_behind(tx, child)
-        elif effect.state is PlaceholderState.SETTLED and effect.result is not None:
-            where = inventory.name_of(tx, "provider", effect.provider_id)
-            what = effect.result if isinstance(effect.result, str) else ""
-            yield f"{what or effect.external_id} at {where} (“{child.title}”)"
+def _as_expired(tx: Transaction, task: Task, how: End) -> End:
+    """What was stopped by its own deadline has expired, if nothing of it was ever sent;
+    else it has failed: a deadline invents no outcome (invariant 7)."""
+    if how.outcome is not Outcome.CANCELLED or task.cancelled_by != DEADLINE:
+        return how
+    message = f"Its time was over. {how.message}".strip()
+    error = {"code": "deadline", "message": message} | (how.error or {})
+    sent = placeholders.ever_sent(tx, task)
+    outcome = Outcome.FAILED if sent else Outcome.EXPIRED
+    return replace(how, outcome=outcome, message=message, error=error)

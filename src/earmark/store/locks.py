@@ -1,6 +1,10 @@
-"""Locks of objects: rows, owned by a root, gone in the transaction that ends it."""
+"""Locks of objects: rows, owned by a root, gone in the transaction that ends it; and
+the queue of roots that hold nothing and wait for theirs (rule 11)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,80 +14,212 @@ from earmark.store import dialect
 from earmark.store.database import Transaction
 from earmark.store.schema import lock_queue, locks, tasks
 
+#: Names in one statement; both stores take many more.
+_CHUNK = 500
 
-def take(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> sa.Row[Any] | None:
-    """Take all, or none: then the holder's row (kind, name, task id and title).
 
-    Reentrant for the root. Takers of one name go one after the other until commit.
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands in the way of a lock: on which object, whose task, since when.
+    `queued`: that task does not hold it, but came first."""
+
+    kind: str
+    name: str
+    task_id: str
+    title: str
+    since: datetime
+    queued: bool
+
+
+def take(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> Obstacle | None:
+    """Take all, or none: then what stands in the way.
+
+    Reentrant for the root; what it holds already is never weakened. Takers of one
+    object go one after the other until commit.
     """
-    strongest: dict[tuple[str, str], Lock] = {}
-    held = tx.execute(sa.select(locks).where(locks.c.root_id == root_id)).all()
-    already = [Lock(row.kind, row.name, LockMode(row.mode)) for row in held]
-    both = [*already, *wanted]  # what is held already is never weakened
-    for lock in sorted(both, key=lambda one: one.mode is LockMode.EXCLUSIVE):
-        strongest[lock.kind, lock.name] = lock
-    dialect.lock_names(tx.connection, (f"{k}:{n}" for k, n in strongest))
-    for lock in strongest.values():
-        holder = _conflict(tx, root_id, lock)
-        if holder is not None:
-            return holder
-    for lock in strongest.values():
-        tx.execute(
-            sa.delete(locks).where(
-                locks.c.kind == lock.kind,
-                locks.c.name == lock.name,
-                locks.c.root_id == root_id,
-            )
-        )
-        tx.execute(
-            sa.insert(locks).values(
-                kind=lock.kind,
-                name=lock.name,
-                root_id=root_id,
-                mode=lock.mode,
-                since=tx.now,
-            )
-        )
+    # What it queued for is taken too: else whoever queues behind it would not be woken.
+    wishes = _strongest(
+        [*_of(tx, locks, root_id), *_of(tx, lock_queue, root_id), *wanted]
+    )
+    held = set(_of(tx, locks, root_id))
+    new = [lock for lock in wishes.values() if lock not in held]
+    obstacle = in_the_way(tx, root_id, new)
+    if obstacle is not None:
+        return obstacle
+    _forget(tx, lock_queue, root_id)
+    weaker = {(lock.kind, lock.name) for lock in held} & {(n.kind, n.name) for n in new}
+    if weaker:
+        names = sa.tuple_(locks.c.kind, locks.c.name)
+        _forget(tx, locks, root_id, names.in_(sorted(weaker)))
+    _write(tx, locks, root_id, new)
     return None
 
 
-def _conflict(tx: Transaction, root_id: str, lock: Lock) -> sa.Row[Any] | None:
-    query = (
-        sa.select(locks.c.kind, locks.c.name, tasks.c.id, tasks.c.title)
-        .join(tasks, tasks.c.id == locks.c.root_id)
-        .where(
-            locks.c.kind == lock.kind,
-            locks.c.name == lock.name,
-            locks.c.root_id != root_id,
-        )
-        .order_by(locks.c.since)
-        .limit(1)
-    )
-    if lock.mode is LockMode.SHARED:
-        query = query.where(locks.c.mode == LockMode.EXCLUSIVE)
-    return tx.execute(query).one_or_none()
+def in_the_way(
+    tx: Transaction, root_id: str, wanted: Sequence[Lock]
+) -> Obstacle | None:
+    """The first that holds, or came earlier for, what the root wants. The objects stay
+    this transaction's until its end, so the answer stays true."""
+    name_them(tx, [(lock.kind, lock.name) for lock in wanted])
+    return _conflict(tx, root_id, wanted)
 
 
-def release(tx: Transaction, root_id: str) -> None:
-    """Let go of everything that the root holds."""
-    tx.execute(sa.delete(locks).where(locks.c.root_id == root_id))
+def queue(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> None:
+    """Queue for these; a root that queues already keeps its place, which is its id."""
+    wishes = _strongest([*_of(tx, lock_queue, root_id), *wanted])
+    _forget(tx, lock_queue, root_id)
+    _write(tx, lock_queue, root_id, wishes.values())
 
 
-def waiting(tx: Transaction, kind: str, name: str) -> Sequence[sa.Row[Any]]:
-    """Who queues for an object, the next one first: mode, since, task id and title."""
-    return tx.execute(
-        sa.select(lock_queue.c.mode, lock_queue.c.since, tasks.c.id, tasks.c.title)
-        .join(tasks, tasks.c.id == lock_queue.c.root_id)
-        .where(lock_queue.c.kind == kind, lock_queue.c.name == name)
-        .order_by(lock_queue.c.root_id)
-    ).all()
+def release(tx: Transaction, root_id: str) -> list[str]:
+    """Let go of everything that the root holds or queues for. Returns the roots that
+    come next in those queues, in order: each may now get what it waits for."""
+    freed = touched(tx, root_id)
+    if not freed:
+        return []
+    name_them(tx, freed)
+    _forget(tx, locks, root_id)
+    _forget(tx, lock_queue, root_id)
+    next_ones: set[str] = set()
+    rows = _rows(tx, lock_queue, freed)
+    for _, group in groupby(rows, key=lambda row: (row.kind, row.name)):
+        in_line = list(group)
+        together = takewhile(lambda row: row.mode == LockMode.SHARED, in_line)
+        next_ones.update(row.root_id for row in (in_line[0], *together))
+    return sorted(next_ones)
+
+
+def touched(tx: Transaction, root_id: str) -> list[tuple[str, str]]:
+    """Every object, by kind and name, that the root holds or queues for."""
+    both = [
+        sa.select(table.c.kind, table.c.name).where(table.c.root_id == root_id)
+        for table in (locks, lock_queue)
+    ]
+    return [(row.kind, row.name) for row in tx.execute(sa.union(*both))]
+
+
+def any_exclusive(tx: Transaction, root_id: str) -> bool:
+    """True when the root holds an exclusive lock."""
+    exclusive = [LockMode.EXCLUSIVE is lock.mode for lock in _of(tx, locks, root_id)]
+    return any(exclusive)
+
+
+def queued(tx: Transaction, root_id: str) -> list[tuple[str, str]]:
+    """Every object, by kind and name, that the root queues for."""
+    return [(lock.kind, lock.name) for lock in _of(tx, lock_queue, root_id)]
+
+
+def name_them(tx: Transaction, names: Iterable[tuple[str, str]]) -> None:
+    """Make these objects' locks and queues this transaction's until its end."""
+    dialect.lock_names(tx.connection, (f"{kind}:{name}" for kind, name in names))
 
 
 def on(tx: Transaction, kind: str, name: str) -> Sequence[sa.Row[Any]]:
     """Who holds an object: mode, since, task id and title."""
+    return _about(tx, locks, kind, name, locks.c.since)
+
+
+def waiting(tx: Transaction, kind: str, name: str) -> Sequence[sa.Row[Any]]:
+    """Who queues for an object, the next one first: mode, since, task id and title."""
+    return _about(tx, lock_queue, kind, name, lock_queue.c.root_id)
+
+
+def obstacles(
+    tx: Transaction, root_ids: Sequence[str]
+) -> Mapping[str, tuple[datetime, Obstacle | None]]:
+    """Of these roots, those that queue: since when, and one that is in their way (None:
+    nobody is any more, it goes on in a moment). For faces; nothing is locked by it."""
+    found: dict[str, tuple[datetime, Obstacle | None]] = {}
+    query = sa.select(lock_queue).where(lock_queue.c.root_id.in_(root_ids))
+    wanted: dict[str, list[Lock]] = {}
+    for row in tx.execute(query.order_by(lock_queue.c.kind, lock_queue.c.name)):
+        lock = Lock(row.kind, row.name, LockMode(row.mode))
+        wanted.setdefault(row.root_id, []).append(lock)
+        found[row.root_id] = (row.since, None)
+    for root_id, theirs in wanted.items():
+        found[root_id] = (found[root_id][0], _conflict(tx, root_id, theirs))
+    return found
+
+
+def _conflict(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> Obstacle | None:
+    modes = {(lock.kind, lock.name): lock.mode for lock in wanted}
+    others = (
+        (locks, locks.c.root_id != root_id),
+        (lock_queue, lock_queue.c.root_id < root_id),
+    )
+    for table, other in others:
+        for row in _rows(tx, table, list(modes), other):
+            if LockMode.EXCLUSIVE in (modes[row.kind, row.name], row.mode):
+                queued = table is lock_queue
+                return Obstacle(
+                    row.kind, row.name, row.root_id, row.title, row.since, queued
+                )
+    return None
+
+
+def _strongest(wanted: Iterable[Lock]) -> dict[tuple[str, str], Lock]:
+    """One lock per object: the exclusive one, if any is."""
+    by_mode = sorted(wanted, key=lambda one: one.mode is LockMode.EXCLUSIVE)
+    return {(lock.kind, lock.name): lock for lock in by_mode}
+
+
+def _rows(
+    tx: Transaction,
+    table: sa.Table,
+    names: Sequence[tuple[str, str]],
+    *conditions: sa.ColumnElement[bool],
+) -> list[sa.Row[Any]]:
+    """Rows of these objects with their tasks' titles; per object, oldest root first."""
+    found: list[sa.Row[Any]] = []
+    for start in range(0, len(names), _CHUNK):
+        some = names[start : start + _CHUNK]
+        query = (
+            sa.select(table, tasks.c.title)
+            .join(tasks, tasks.c.id == table.c.root_id)
+            .where(sa.tuple_(table.c.kind, table.c.name).in_(some), *conditions)
+            .order_by(table.c.kind, table.c.name, table.c.root_id)
+        )
+        found.extend(tx.execute(query))
+    return found
+
+
+def _about(
+    tx: Transaction, table: sa.Table, kind: str, name: str, order: Any
+) -> Sequence[sa.Row[Any]]:
     return tx.execute(
-        sa.select(locks.c.mode, locks.c.since, tasks.c.id, tasks.c.title)
-        .join(tasks, tasks.c.id == locks.c.root_id)
-        .where(locks.c.kind == kind, locks.c.name == name)
-        .order_by(locks.c.since)
+        sa.select(table.c.mode, table.c.since, tasks.c.id, tasks.c.title)
+        .join(tasks, tasks.c.id == table.c.root_id)
+        .where(table.c.kind == kind, table.c.name == name)
+        .order_by(order)
     ).all()
+
+
+def _write(
+    tx: Transaction, table: sa.Table, root_id: str, wanted: Iterable[Lock]
+) -> None:
+    rows = [
+        {
+            "kind": lock.kind,
+            "name": lock.name,
+            "root_id": root_id,
+            "mode": lock.mode,
+            "since": tx.now,
+        }
+        for lock in sorted(wanted)
+    ]
+    if rows:
+        tx.execute(sa.insert(table), rows)
+
+
+def _of(tx: Transaction, table: sa.Table, root_id: str) -> list[Lock]:
+    rows = tx.execute(sa.select(table).where(table.c.root_id == root_id))
+    return [Lock(row.kind, row.name, LockMode(row.mode)) for row in rows]
+
+
+def _forget(
+    tx: Transaction,
+    table: sa.Table,
+    root_id: str,
+    *conditions: sa.ColumnElement[bool],
+) -> None:
+    tx.execute(sa.delete(table).where(table.c.root_id == root_id, *conditions))

@@ -7,14 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from earmark.domain.connector import EffectClass
 from earmark.domain.errors import Stale
 from earmark.domain.ids import new_id
 from earmark.domain.states import (
+    OPEN_AT_PROVIDER,
     PLACEHOLDER_MOVES,
     PlaceholderState,
     check,
 )
-from earmark.domain.task import Placeholder
+from earmark.domain.task import Placeholder, Task
 from earmark.store.database import Transaction
 from earmark.store.schema import evidence, placeholders, tasks
 from earmark.store.wakeups import Topic
@@ -24,7 +26,7 @@ _CHECKED = (PlaceholderState.BOUND, PlaceholderState.IN_DOUBT)
 #: As literal text, so that SQLite can match the partial index. What is cleared to be
 #: sent again waits for a worker, not for a check.
 _CHECKABLE = sa.text(
-    "earmark_placeholders.state IN ('bound', 'in_doubt')"
+    "earmark_placeholders.state IN ('bound', 'in_doubt', 'held')"
     " AND earmark_placeholders.next_check_at IS NOT NULL"
 )
 
@@ -50,6 +52,7 @@ def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
         "next_check_at": None,
         "checks": 0,
         "errors": 0,
+        "stoppable": False,
         "cancel_asked_at": None,
         "seen_before": None,
         "decision": None,
@@ -145,7 +148,7 @@ def _update(
     if row is None:
         raise Stale(f"Placeholder {placeholder_id} moved on meanwhile.")
     tx.wake(Topic.CHANGES)
-    if row.state in _CHECKED:
+    if row.next_check_at is not None:
         tx.wake(Topic.CHECKS)
     return from_row(row)
 
@@ -198,6 +201,61 @@ def postpone(tx: Transaction, ids: Iterable[str], until: datetime) -> None:
         .where(placeholders.c.id.in_(list(ids)), placeholders.c.state.in_(_CHECKED))
         .values(next_check_at=until)
     )
+
+
+def hurry(tx: Transaction, task_id: str) -> None:
+    """Look at what is open of a task at once; a hint to pollers, so it needs no
+    fence. What was cleared to be sent again waits for a worker, not for a look."""
+    tx.execute(
+        sa.update(placeholders)
+        .where(
+            placeholders.c.task_id == task_id,
+            placeholders.c.state.in_(_CHECKED),
+            placeholders.c.resend.is_(False),
+        )
+        .values(next_check_at=tx.now)
+    )
+    tx.wake(Topic.CHECKS)
+
+
+def open_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
+    """Every effect of a root that may be going on at its provider."""
+    query = sa.select(*_FIELDS).where(
+        placeholders.c.root_id == root_id, placeholders.c.state.in_(OPEN_AT_PROVIDER)
+    )
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def count_done_of_root(tx: Transaction, root_id: str) -> int:
+    """How many effects of a root have ended well at their providers."""
+    query = sa.select(sa.func.count()).where(
+        placeholders.c.root_id == root_id,
+        placeholders.c.state == PlaceholderState.SETTLED,
+        placeholders.c.result.is_not(None),
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def bound_to(tx: Transaction, effect: Placeholder, handle: str) -> str | None:
+    """The task of another effect of the same operation that has the handle, if any."""
+    query = sa.select(placeholders.c.task_id).where(
+        placeholders.c.provider_id == effect.provider_id,
+        placeholders.c.operation == effect.operation,
+        placeholders.c.external_id == handle,
+        placeholders.c.id != effect.id,
+        placeholders.c.effect != EffectClass.ABSOLUTE,
+    )
+    return tx.execute(query.limit(1)).scalar_one_or_none()
+
+
+def ever_sent(tx: Transaction, task: Task) -> bool:
+    """True when an effect of the task, or of any task of its root if it is one, may
+    ever have been asked for."""
+    mine = placeholders.c.root_id if task.is_root else placeholders.c.task_id
+    query = sa.select(placeholders.c.id).where(
+        mine == task.id, placeholders.c.first_sent_at.is_not(None)
+    )
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def witness(

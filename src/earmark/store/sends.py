@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from earmark.store.columns import UtcDateTime
 from earmark.store.database import Transaction
 from earmark.store.schema import sends
 
@@ -46,13 +47,17 @@ def never_left(tx: Transaction, nonce: str) -> None:
     tx.execute(sa.delete(sends).where(sends.c.nonce == nonce))
 
 
-def over(tx: Transaction, nonce: str, *, answered: bool = False) -> None:
-    """The call has come back: this sender sends it no more."""
+def over(
+    tx: Transaction, nonce: str, *, answered: bool = False, at: datetime | None = None
+) -> None:
+    """The call has come back: this sender sends it no more, from now or `at`."""
     tx.execute(
         sa.update(sends)
         .where(sends.c.nonce == nonce)
         .values(
-            over_at=sa.func.coalesce(sends.c.over_at, tx.now),
+            over_at=sa.func.coalesce(
+                sends.c.over_at, sa.bindparam("until", at or tx.now, UtcDateTime())
+            ),
             answered=sa.true() if answered else sends.c.answered,
         )
     )

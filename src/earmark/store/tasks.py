@@ -83,6 +83,12 @@ def get(tx: Transaction, task_id: str) -> Task:
     return found
 
 
+def by_ids(tx: Transaction, ids: Iterable[str]) -> dict[str, Task]:
+    """The tasks of these ids that exist, by id."""
+    query = select_tasks().where(tasks.c.id.in_(list(ids)))
+    return {row.id: from_row(row) for row in tx.execute(query)}
+
+
 def find(tx: Transaction, task_id: str) -> Task | None:
     """The task, or None."""
     row = tx.execute(select_tasks().where(tasks.c.id == task_id)).one_or_none()
@@ -92,11 +98,15 @@ def find(tx: Transaction, task_id: str) -> Task | None:
 def lock(tx: Transaction, ids: Iterable[str | None]) -> dict[str, Task]:
     """Lock tasks in the one order that everybody keeps, and read them (rule 10).
 
-    Ids are UUIDv7 and an ancestor is made before its descendants, so the order by id
-    is root, parent, task.
+    Roots come first, whatever the clocks of the hosts that made the ids: whoever
+    changes a tree holds its root, so below it there is nobody to wait for.
     """
     wanted = sorted({i for i in ids if i is not None})
-    query = select_tasks().where(tasks.c.id.in_(wanted)).order_by(tasks.c.id)
+    query = (
+        select_tasks()
+        .where(tasks.c.id.in_(wanted))
+        .order_by(tasks.c.id != tasks.c.root_id, tasks.c.id)
+    )
     rows = tx.execute(dialect.for_update(query)).all()
     return {row.id: from_row(row) for row in rows}
 
@@ -111,6 +121,28 @@ def lock_family(tx: Transaction, task_id: str) -> Task:
         chain.add(above)
         above = get(tx, above).parent_id
     return lock(tx, chain)[task_id]
+
+
+def rest(tx: Transaction, task: Task, **values: Any) -> Task:
+    """Let go of the worker: the task waits for its provider, children or locks, as one
+    that was cancelled if somebody asked for that. Fenced like `move`."""
+    asked = tx.execute(
+        sa.select(tasks.c.cancelled_by).where(tasks.c.id == task.id)
+    ).scalar_one()
+    to = TaskState.CANCELLING if asked is not None else TaskState.WAITING
+    return move(tx, task, to, deadline_at=None, **values)
+
+
+def rest_cancelled(tx: Transaction, task: Task) -> Task:
+    """`waiting` → `cancelling`: it waits on, for an end that was asked for."""
+    return move(tx, task, TaskState.CANCELLING)
+
+
+def wake_waiting(tx: Transaction, ids: Iterable[str]) -> None:
+    """Queue those of these tasks that wait; the others need no waking."""
+    for task in lock(tx, ids).values():
+        if task.state is TaskState.WAITING:
+            move(tx, task, TaskState.QUEUED)
 
 
 def move(tx: Transaction, task: Task, to: TaskState, **values: Any) -> Task:
@@ -233,6 +265,43 @@ def running_of(tx: Transaction, worker_id: str) -> list[Task]:
         .order_by(tasks.c.id)
     )
     return [from_row(row) for row in tx.execute(query)]
+
+
+def any_running(tx: Transaction, root_id: str) -> bool:
+    """True while a worker runs anything of a root."""
+    query = sa.select(tasks.c.id).where(
+        tasks.c.root_id == root_id, tasks.c.state == TaskState.RUNNING
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def open_retry_of(tx: Transaction, task_id: str) -> str | None:
+    """The task that tries an ended one again and has not ended itself, if any."""
+    query = sa.select(tasks.c.id).where(
+        tasks.c.retry_of == task_id, tasks.c.state != TaskState.DONE
+    )
+    return tx.execute(query.limit(1)).scalar_one_or_none()
+
+
+def past_deadlines(tx: Transaction, now: datetime) -> tuple[list[Task], list[Task]]:
+    """Tasks that nobody has started in time, and those that run too long and were not
+    asked to stop yet."""
+    unstarted = select_tasks().where(
+        # Literals, so that both planners can use the partial indexes.
+        sa.text("start_by IS NOT NULL AND state = 'queued'"),
+        tasks.c.start_by < now,
+        tasks.c.started_at.is_(None),
+    )
+    overlong = select_tasks().where(
+        sa.text("end_by IS NOT NULL AND state <> 'done'"),
+        tasks.c.end_by < now,
+        tasks.c.cancelled_by.is_(None),
+    )
+    first, second = (
+        [from_row(row) for row in tx.execute(query.order_by(tasks.c.id).limit(200))]
+        for query in (unstarted, overlong)
+    )
+    return first, second
 
 
 def overdue(tx: Transaction, before: datetime) -> list[Task]:

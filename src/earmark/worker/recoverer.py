@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from earmark.engine import recover
+from earmark.engine.expire import expire
 from earmark.engine.runtime import Engine
 from earmark.store import workers
 from earmark.store.identity import provably_gone
@@ -41,6 +42,7 @@ class Recoverer:
             _log.warning("worker %s is gone; %d tasks recovered", row.id, count)
         self._note_silent([row for row in others if row not in gone])
         recover.overdue(self._engine)
+        expire(self._engine)
         return _PAUSE_SECONDS
 
     def _note_silent(self, others: list[Any]) -> None:

@@ -42,6 +42,7 @@ placeholders = sa.Table(
     maybe_instant("next_check_at", "When to poll or probe next."),
     column("checks", sa.Integer, "Questions without an answer, in a row."),
     column("errors", sa.Integer, "Of those, errors that use up patience, in a row."),
+    column("stoppable", sa.Boolean, "Its command can ask the provider to stop it."),
     maybe_instant("cancel_asked_at", "When the provider was last asked to stop it."),
     json(
         "seen_before",
@@ -57,7 +58,7 @@ placeholders = sa.Table(
         "ix_earmark_placeholders_due",
         "provider_id",
         "next_check_at",
-        where="state IN ('bound', 'in_doubt')",
+        where="state IN ('bound', 'in_doubt', 'held')",
     ),
     comment="Promised external effects, each written down before it is asked for.",
 )

@@ -858,6 +858,12 @@ def upgrade() -> None:
             comment="Of those, errors that use up patience, in a row.",
         ),
         sa.Column(
+            "stoppable",
+            sa.Boolean(),
+            nullable=False,
+            comment="Its command can ask the provider to stop it.",
+        ),
+        sa.Column(
             "cancel_asked_at",
             UtcDateTime(),
             nullable=True,
@@ -901,8 +907,8 @@ def upgrade() -> None:
         "earmark_placeholders",
         ["provider_id", "next_check_at"],
         unique=False,
-        postgresql_where=sa.text("state IN ('bound', 'in_doubt')"),
-        sqlite_where=sa.text("state IN ('bound', 'in_doubt')"),
+        postgresql_where=sa.text("state IN ('bound', 'in_doubt', 'held')"),
+        sqlite_where=sa.text("state IN ('bound', 'in_doubt', 'held')"),
     )
     op.create_index(
         op.f("ix_earmark_placeholders_task_id"),
@@ -1335,8 +1341,8 @@ def downgrade() -> None:
     op.drop_index(
         "ix_earmark_placeholders_due",
         table_name="earmark_placeholders",
-        postgresql_where=sa.text("state IN ('bound', 'in_doubt')"),
-        sqlite_where=sa.text("state IN ('bound', 'in_doubt')"),
+        postgresql_where=sa.text("state IN ('bound', 'in_doubt', 'held')"),
+        sqlite_where=sa.text("state IN ('bound', 'in_doubt', 'held')"),
     )
     op.drop_table("earmark_placeholders")
     op.drop_index("ix_earmark_locks_root", table_name="earmark_locks")

@@ -1,0 +1,55 @@
+"""Again: a definite failure is tried once more, as the command's policy says. Doubt is
+never tried again, it is found out; and a person's retry is a new task (`retry.py`)."""
+
+import random
+
+from earmark.domain.command import Command, ExternalJob, Retry
+from earmark.domain.ids import derived_id
+from earmark.domain.states import TaskState
+from earmark.domain.task import Placeholder, Task
+from earmark.store import journal, placeholders, tasks
+from earmark.store.database import Transaction
+
+
+def worth_it(task: Task, command: Command[object], code: str) -> bool:
+    """True when the policy names this failure, and it has not been tried enough."""
+    wanted = code in command.retry.on and not task.stop_requested
+    return wanted and _tries(task) < command.retry.attempts
+
+
+def try_later(tx: Transaction, task: Task, policy: Retry, why: str) -> None:
+    """Queue a task once more, after the pause that its policy says."""
+    pause = policy.pause(_tries(task), random.random())  # noqa: S311 - not a secret
+    tasks.move(
+        tx,
+        task,
+        TaskState.QUEUED,
+        message=f"{why} Will try again.",
+        run_after=tx.now + pause,
+        deadline_at=None,
+    )
+
+
+def promise_again(
+    tx: Transaction,
+    task: Task,
+    failed: Placeholder,
+    command: ExternalJob[object],
+    code: str,
+    why: str,
+) -> bool:
+    """After a definite failure, promise the effect anew: a new placeholder with a token
+    of its own, which names the one that it replaces. False when that is not wanted."""
+    if not worth_it(task, command, code):
+        return False
+    kept = ("task_id", "root_id", "provider_id", "operation", "effect", "stoppable")
+    row = {name: getattr(failed, name) for name in kept}
+    new = {"id": derived_id(failed.id, "again"), "replaces_id": failed.id}
+    placeholders.insert(tx, [row | new])
+    journal.log(tx, task.id, f"{why} Will try again, as {new['id']}.", "warning")
+    try_later(tx, task, command.retry, why)
+    return True
+
+
+def _tries(task: Task) -> int:
+    return task.attempt - task.recoveries

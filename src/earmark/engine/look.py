@@ -1,0 +1,74 @@
+"""Look: ask the provider about effects in doubt, many at once where that can be."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from earmark.domain.command import Doubt, ExternalJob
+from earmark.domain.deadline import Deadline
+from earmark.domain.errors import EarmarkError
+from earmark.domain.outcome import Found
+from earmark.engine.authored import in_ctx
+from earmark.engine.boundary import boundary
+from earmark.engine.due import Check
+
+Seen = Sequence[Found] | Exception
+
+
+def look_for(
+    checks: Sequence[Check], deadline: Deadline
+) -> Iterator[tuple[Check, Seen]]:
+    """What `find` sees of each, or why it could not be asked. What there is no time for
+    stays due: the next look begins with it."""
+    by_command: dict[type[ExternalJob[Any]], list[Check]] = defaultdict(list)
+    for check in checks:
+        by_command[type(check.command)].append(check)
+    for command, group in by_command.items():
+        if deadline.passed():
+            return
+        if command.find_many.__func__ is ExternalJob.find_many.__func__:  # type: ignore[attr-defined]
+            yield from _one_by_one(group, deadline)
+        else:
+            yield from _many(command, group, deadline)
+
+
+def _one_by_one(
+    group: Sequence[Check], deadline: Deadline
+) -> Iterator[tuple[Check, Seen]]:
+    for check in group:
+        if deadline.passed():
+            return
+        ctx = check.ctx(deadline)
+        try:
+            seen: Seen = in_ctx(lambda: list(check.command.find(ctx)))  # noqa: B023
+        except Exception as error:  # noqa: BLE001 - nothing is concluded from it
+            seen = error
+        boundary("probe.answered")
+        yield check, seen
+
+
+def _many(
+    command: type[ExternalJob[Any]], group: Sequence[Check], deadline: Deadline
+) -> Iterator[tuple[Check, Seen]]:
+    doubts = [_doubt(check) for check in group]
+    ctx = group[0].ctx(deadline)
+    try:
+        answers: Any = in_ctx(lambda: command.find_many(ctx, doubts))
+        seen: dict[str, Seen] = {
+            doubt.token: list(answers[doubt.token])
+            for doubt in doubts
+            if doubt.token in answers
+        }
+    except Exception as error:  # noqa: BLE001 - nothing is concluded from it
+        yield from ((check, error) for check in group)
+        return
+    boundary("probe.answered")
+    for check in group:
+        text = f"{command.__name__}.find_many said nothing about {check.effect.id}."
+        yield check, seen.get(check.effect.id, EarmarkError(text, code="nonsense"))
+
+
+def _doubt(check: Check) -> Doubt:
+    effect = check.effect
+    assert effect.first_sent_at is not None, "in doubt only after it was sent"
+    return Doubt(effect.id, check.command, effect.request, effect.first_sent_at)

@@ -1,0 +1,181 @@
+"""Promise: the rows of a plan, gathered before any of them is written.
+
+Ids are derived from the parent's and the child's key, so a plan that has to be made
+again, because the store was restored to a copy from before it, names the same tokens.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from earmark.domain.command import Child, Command, Composite, ExternalJob
+from earmark.domain.connector import EffectClass
+from earmark.domain.errors import BadInput
+from earmark.domain.ids import derived_id
+from earmark.domain.lock import Lock
+from earmark.domain.states import Step, TaskState
+from earmark.domain.task import Task
+from earmark.engine import describe
+from earmark.engine.authored import in_tx
+from earmark.engine.tx import EngineTx
+from earmark.store import inventory, placeholders, tasks
+
+#: How many tasks one plan may have, children's children included.
+MOST_TASKS = 10_000
+
+
+def as_row(task: Task) -> dict[str, Any]:
+    """A task that is written already, as the plan's parent."""
+    return {name: getattr(task, name) for name in Task.__slots__}
+
+
+def effect_row(
+    author: EngineTx, row: Mapping[str, Any], command: ExternalJob[Any], number: int = 0
+) -> dict[str, Any]:
+    """The placeholder of a task: its first, or the `number`-th that replaces one."""
+    if row["provider_id"] is None:
+        raise BadInput(f"{type(command).__name__} names no provider to send to.")
+    provider = inventory.provider(author.store, row["provider_id"])
+    operation = author.engine.operation(provider, command.operation)
+    return {
+        "id": derived_id(row["id"], "effect", number),
+        "task_id": row["id"],
+        "root_id": row["root_id"],
+        "provider_id": provider.id,
+        "operation": operation.name,
+        "effect": operation.effect,
+        "stoppable": type(command).cancel is not ExternalJob.cancel,
+    }
+
+
+class Promised:
+    """Tasks, effects, their order and their locks, to be written all or none."""
+
+    def __init__(self, author: EngineTx) -> None:
+        self._author = author
+        self.tasks: list[dict[str, Any]] = []
+        self.effects: list[dict[str, Any]] = []
+        self.needs: list[tuple[str, str]] = []
+        self.locks: list[Lock] = []
+
+    def add_children(
+        self,
+        parent: Mapping[str, Any],
+        command: Composite[Any],
+        children: object,
+        earlier: Sequence[Task] = (),
+    ) -> int:
+        """Add a composite's children, and theirs; returns how many it has. `earlier`:
+        its children of phases before, which have all ended well."""
+        before = {task.key: task.id for task in earlier}
+        plan_of = checked_plan(command, children, before)
+        room = MOST_TASKS - len(self.tasks)
+        if len(plan_of) > room:
+            raise BadInput(
+                f"{type(command).__name__} plans {len(plan_of)} children; one plan has "
+                f"room for {MOST_TASKS} tasks.",
+                hint="Do it in parts: several commands, or `next_phase`.",
+            )
+        ids = dict(before)
+        for place, key in enumerate(plan_of, start=len(before)):
+            ids[key] = derived_id(parent["id"], key, place)
+        for key, child in plan_of.items():
+            open_needs = [ids[one] for one in child.after if one not in before]
+            self._add(parent, key, child, ids[key], len(open_needs))
+            self.needs.extend((ids[key], ids[one]) for one in child.after)
+        return len(plan_of)
+
+    def write(self) -> None:
+        """Insert everything; the locks are the caller's to take."""
+        tx = self._author.store
+        tasks.insert(tx, self.tasks)
+        placeholders.insert(tx, self.effects)
+        tasks.needs(tx, self.needs)
+
+    def _add(
+        self,
+        parent: Mapping[str, Any],
+        key: str,
+        child: Child,
+        task_id: str,
+        waits_for: int,
+    ) -> None:
+        author = self._author
+        command = describe.resolve(author, child.command)
+        in_tx(lambda: command.check(author))
+        command = describe.seal(author, command, task_id)
+        row = describe.row(
+            author,
+            command,
+            task_id=task_id,
+            owner=parent["owner"],
+            priority=parent["priority"],
+            root_id=parent["root_id"],
+            parent_id=parent["id"],
+            key=key,
+            weight=child.weight,
+        )
+        row |= {"state": TaskState.QUEUED, "step": Step.RUN}
+        row |= {"restored": parent["restored"]}
+        if waits_for:
+            row |= {"state": TaskState.WAITING, "pending": waits_for}
+        self.tasks.append(row)
+        self.locks.extend(in_tx(lambda: list(command.locks())))
+        if isinstance(command, ExternalJob):
+            self.effects.append(effect_row(author, row, command))
+        elif isinstance(command, Composite) and not waits_for:
+            # Its plan cannot depend on results: promise it with everything else.
+            theirs = in_tx(lambda: command.children(author))
+            count = self.add_children(row, command, theirs)
+            waits = {"state": TaskState.WAITING, "pending": count}
+            row |= waits if count else {"step": Step.FINISH}
+
+
+def checked_plan(
+    command: Composite[Any], children: object, earlier: Mapping[str, str]
+) -> dict[str, Child]:
+    """The children as `Child`; raises `BadInput` for anything that is no plan: no
+    mapping, no commands, unknown or used keys, circles."""
+    name = type(command).__name__
+    if not isinstance(children, Mapping):
+        raise BadInput(f"{name}.children returned {children!r}, which is no mapping.")
+    plan_of: dict[str, Child] = {}
+    for key, child in children.items():
+        one = child if isinstance(child, Child) else Child(child)
+        if not isinstance(key, str) or not 0 < len(key) <= 200:
+            raise BadInput(f"{name}: {key!r} cannot be a child's key.")
+        if not isinstance(one.command, Command):
+            raise BadInput(f"{name}: child {key!r} is {one.command!r}, no command.")
+        if key in earlier:
+            raise BadInput(f"{name}: an earlier phase has a child {key!r} already.")
+        if one.weight < 0:
+            raise BadInput(f"{name}: child {key!r} has a negative weight.")
+        plan_of[key] = one
+    _check_order(name, plan_of, earlier)
+    return plan_of
+
+
+def _check_order(
+    name: str, plan_of: Mapping[str, Child], earlier: Iterable[str]
+) -> None:
+    settled = set(earlier)
+    for key, child in plan_of.items():
+        unknown = sorted(set(child.after) - set(plan_of) - settled)
+        if unknown:
+            raise BadInput(
+                f"{name}: {key!r} comes after {unknown[0]!r}, which is not in the plan."
+            )
+    left = dict(plan_of)
+    while left:
+        ready = [key for key, child in left.items() if settled.issuperset(child.after)]
+        if not ready:
+            circle = ", ".join(sorted(left))
+            raise BadInput(f"{name}: a circle of after: {circle}.")
+        settled.update(ready)
+        for key in ready:
+            del left[key]
+
+
+def needs_a_lock(effects: Iterable[Mapping[str, Any]]) -> bool:
+    """True when an effect can only be told from another of ours by there being none: a
+    list of the provider's tasks does not say whose they are."""
+    return any(effect["effect"] is EffectClass.TASKS for effect in effects)
