@@ -19,8 +19,8 @@ def derived_id(whole: str, key: str, position: int = 0) -> str:
 
     A plan that is made twice, because the store was restored to a copy from before it,
     names its effects by the same tokens; so what they did can be found, not done again.
-    It is a UUIDv7 of the millisecond after the whole's, so that parts sort after it, and
-    among themselves by `position`, which is below `MOST_PARTS`.
+    It is a UUIDv7 of the millisecond after the whole's, so that parts sort after it,
+    and among themselves by `position`, which is below `MOST_PARTS`.
     """
     if not 0 <= position < MOST_PARTS:
         raise ValueError(f"position {position} is not below {MOST_PARTS}")

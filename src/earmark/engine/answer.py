@@ -27,7 +27,7 @@ from earmark.engine.boundary import boundary
 from earmark.engine.doubt import raise_doubt
 from earmark.engine.end import End
 from earmark.engine.runtime import Engine
-from earmark.engine.settle import told
+from earmark.engine.told import told
 from earmark.engine.wake import drop, end
 from earmark.store import journal, placeholders, sends, tasks
 from earmark.store.database import Transaction

@@ -8,7 +8,7 @@ from earmark.domain.deadline import Deadline
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check
-from earmark.engine.settle import told
+from earmark.engine.told import told
 from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
 

@@ -15,7 +15,7 @@ from earmark.engine import describe
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.doubt import hold
 from earmark.engine.runtime import Engine
-from earmark.engine.settle import told
+from earmark.engine.told import told
 from earmark.store import inventory, journal, placeholders, tasks
 from earmark.store.database import Transaction
 

@@ -12,9 +12,8 @@ from earmark.engine.end import End
 from earmark.engine.enqueue import open_tx
 from earmark.engine.left_behind import failed_with
 from earmark.engine.plan import plan_more
-from earmark.engine.results import TaskResults
+from earmark.engine.results import TaskResults, dumped
 from earmark.engine.runtime import Engine
-from earmark.engine.settle import dumped
 from earmark.engine.wake import end
 from earmark.store import tasks
 from earmark.store.database import Transaction

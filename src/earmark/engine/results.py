@@ -1,13 +1,16 @@
-"""Results of finished tasks, as the types that their commands declared."""
+"""Results: plain JSON in the store, and the types that their commands declared for
+authors."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from earmark.domain.authoring import Returns
 from earmark.domain.command import Action, Composite, ExternalJob
-from earmark.domain.errors import BadInput
+from earmark.domain.errors import BadInput, EarmarkError
 from earmark.domain.task import Task
 
 R = TypeVar("R")
@@ -46,3 +49,16 @@ class TaskResults:
                 f"{kind.__name__} returns: {error.errors()[0]['msg']}."
             ) from None
         return cast(R, found)
+
+
+def dumped(result: Any) -> Any:
+    """A result as plain JSON; raises `EarmarkError` when it cannot be that."""
+    try:
+        plain = to_jsonable_python(result)
+        text = json.dumps(plain, allow_nan=False)
+        text.encode()
+    except (PydanticSerializationError, ValueError) as error:
+        raise EarmarkError(f"The result cannot be stored: {error}") from error
+    if "\\u0000" in text or "\\ud8" in text:
+        raise EarmarkError("The result cannot be stored: it has NUL or broken text.")
+    return plain

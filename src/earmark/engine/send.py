@@ -29,15 +29,15 @@ from earmark.engine.claim import GRACE_SECONDS, allow
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.judge import token_valid
 from earmark.engine.restored import doubt_restored
+from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import (
     Stopped,
-    dumped,
     settle_failed,
     settle_nothing_to_do,
     settle_stopped,
-    told,
 )
+from earmark.engine.told import told
 from earmark.store import inventory, journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 

@@ -4,11 +4,8 @@ One transaction: the author's `finish`, the placeholder, the task, its parent's 
 the root's locks, the audit row. Running it again changes nothing (rule 5).
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
-
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from earmark.domain.command import Action, Command, ExternalJob
 from earmark.domain.errors import (
@@ -27,7 +24,9 @@ from earmark.engine.doubt import hold_task, raise_doubt
 from earmark.engine.end import End
 from earmark.engine.enqueue import open_tx
 from earmark.engine.left_behind import failed_with
+from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
+from earmark.engine.told import code_of, told
 from earmark.engine.wake import drop, end
 from earmark.store import placeholders, sends, tasks
 from earmark.store.database import Transaction
@@ -177,32 +176,6 @@ def _settle(
 def _good(done: Done[Any]) -> End:
     outcome = Outcome.WARNED if done.warned else Outcome.OK
     return End(outcome, done.message, result=dumped(done.result))
-
-
-def dumped(result: Any) -> Any:
-    """A result as plain JSON; raises `EarmarkError` when it cannot be that."""
-    try:
-        plain = to_jsonable_python(result)
-        text = json.dumps(plain, allow_nan=False)
-        text.encode()
-    except (PydanticSerializationError, ValueError) as error:
-        raise EarmarkError(f"The result cannot be stored: {error}") from error
-    if "\\u0000" in text or "\\ud8" in text:
-        raise EarmarkError("The result cannot be stored: it has NUL or broken text.")
-    return plain
-
-
-def told(error: Exception) -> str:
-    """An error as one line for a person."""
-    if isinstance(error, EarmarkError):
-        return clean(f"{error} {error.hint}").strip()
-    text = " ".join(clean(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def code_of(error: Exception) -> str:
-    """The code that programs look at."""
-    return error.code if isinstance(error, EarmarkError) else "exception"
 
 
 def _plain(outcome: Done[Any] | Failed) -> Any:
