@@ -9,6 +9,7 @@ import pytest
 from earmark.commands import AddVmTemplate, PowerOff, RefreshProvider
 from earmark.domain.inventory import PowerState
 from earmark.engine.boundary import BOUNDARIES
+from earmark.engine.cancel import cancel
 from earmark.store import inventory
 from tests.acceptance.house import House
 
@@ -89,9 +90,23 @@ def test_a_prober_survives(house: House) -> None:
     house.assert_settled(task)
 
 
+@pytest.mark.slow
+def test_who_asks_to_stop_survives(house: House) -> None:
+    """Killed after the provider was asked to stop, before that was written down."""
+    task = house.ask(AddVmTemplate(vm="db01", name="golden"))
+    assert house.worker(crash_at="bind.committed", slots=1).wait() == -9
+    assert cancel(house.engine, task.id, "olivia").state == "cancelling"
+    assert house.worker(crash_at="cancel.asked").wait() == -9
+    house.worker()
+    ended = house.end_of(task)
+    assert (ended.outcome, ended.cancelled_by) == ("cancelled", "olivia")
+    assert len(house.lab.ledger()["effects"]) <= 1, "sent after the cancel"
+    house.assert_settled(task)
+
+
 def test_every_boundary_has_its_kill() -> None:
     killed = {b.partition(":")[0] for b in (*EXTERNAL_JOB, *TEMPLATE, *ACTION)}
-    assert killed | {"probe.answered"} == set(BOUNDARIES)
+    assert killed | {"probe.answered", "cancel.asked"} == set(BOUNDARIES)
 
 
 def test_one_kill_between_intent_and_answer(house: House) -> None:
