@@ -7,6 +7,10 @@ from typing import TypeVar
 from earmark.domain.errors import CommitUnknown, EarmarkError, Stale, Unavailable
 
 T = TypeVar("T")
+#: Shorter ones would be found in ordinary words.
+_SHORTEST_SECRET = 6
+_MOST_OPENED = 1000
+_opened: dict[str, None] = {}
 
 
 class AuthorError(EarmarkError):
@@ -34,6 +38,19 @@ def in_ctx(call: Callable[[], T]) -> T:
         raise AuthorError(f"{type(error).__name__}: {error}") from error
 
 
+def never_show(secret: str) -> None:
+    """A secret was opened in this process: from now on it stays out of all that is
+    written down, whoever puts it into an error's text or a log line."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _opened[secret] = None
+        while len(_opened) > _MOST_OPENED:
+            _opened.pop(next(iter(_opened)))
+
+
 def clean(text: object) -> str:
-    """Text as both stores can keep it: no NUL, no lone surrogates."""
-    return str(text).encode("utf-8", "replace").decode().replace("\x00", "")
+    """Text as it may be stored: no NUL and no lone surrogates, which not both stores
+    can keep, and no secret that this process has opened."""
+    plain = str(text).encode("utf-8", "replace").decode().replace("\x00", "")
+    for secret in tuple(_opened):
+        plain = plain.replace(secret, "•••")
+    return plain

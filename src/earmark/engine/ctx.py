@@ -12,6 +12,7 @@ from earmark.domain.errors import BadInput
 from earmark.domain.inventory import Vm
 from earmark.domain.secret import Secret
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.authored import clean
 from earmark.engine.enqueue import open_tx
 from earmark.engine.results import TaskResults
 from earmark.engine.runtime import Engine
@@ -129,12 +130,12 @@ class EngineCtx:
         if now - self._shown_at < _PROGRESS_SECONDS:
             return
         self._shown_at = now
-        values = {"progress": max(0, min(100, percent)), "message": message}
+        values = {"progress": max(0, min(100, percent)), "message": clean(message)}
         self.engine.write(lambda tx: tasks.change(tx, self.task, **values))
 
     def log(self, text: str, level: str = "info") -> None:
         """Append a line to the task's log."""
-        self.engine.write(lambda tx: journal.log(tx, self.task.id, text, level))
+        self.engine.write(lambda tx: journal.log(tx, self.task.id, clean(text), level))
 
     def save(self, work: Callable[[Tx], T]) -> T:
         """A short transaction, only while this attempt is in charge."""

@@ -16,6 +16,7 @@ from earmark.domain.connector import (
 )
 from earmark.domain.errors import UnknownName
 from earmark.domain.inventory import Provider
+from earmark.engine.authored import never_show
 from earmark.engine.registry import Commands
 from earmark.store import inventory, secrets
 from earmark.store.database import Database, Transaction
@@ -111,7 +112,9 @@ class Engine:
     def reveal(self, secret_id: str) -> str:
         """Open a sealed secret by its id."""
         sealed = self.read(lambda tx: secrets.sealed(tx, secret_id))
-        return self.vault.open(sealed, secret_id)
+        clear = self.vault.open(sealed, secret_id)
+        never_show(clear)
+        return clear
 
     def close(self) -> None:
         """Close sessions and the database."""

@@ -100,6 +100,8 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
     else:
         boundary("send.answered")
         sent.bind(handle)
+    finally:
+        ctx.close()
 
 
 def _promised(

@@ -15,6 +15,7 @@ from earmark.domain.inventory import (
     Vm,
 )
 from earmark.domain.task import LOCAL_OWNER, Task
+from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
 from earmark.inventory import observe as observing
 from earmark.store import inventory, journal
@@ -69,7 +70,7 @@ class EngineTx:
     def log(self, text: str, level: str = "info") -> None:
         """Append to the running task's log."""
         if self.task is not None:
-            journal.log(self.store, self.task.id, text, level)
+            journal.log(self.store, self.task.id, clean(text), level)
 
     def provider(self, ref: str) -> Provider:
         """A provider by id or name."""
