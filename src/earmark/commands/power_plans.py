@@ -14,7 +14,8 @@ from earmark.domain.refs import VmRef
 
 Target = Literal["on", "off", "shutdown"]
 
-_COMMANDS: Mapping[Target, type[PowerOn | PowerOff | ShutdownGuest]] = {
+#: What is asked of each VM, by target.
+POWER: Mapping[Target, type[PowerOn | PowerOff | ShutdownGuest]] = {
     "on": PowerOn,
     "off": PowerOff,
     "shutdown": ShutdownGuest,
@@ -48,7 +49,7 @@ class PowerMany(Composite[int]):
     vms: tuple[VmRef, ...] = Field(min_length=1, max_length=1000)
     target: Target
     #: How many of the VMs, from the first, go before the others; 0: all at once.
-    canaries: int = Field(1, ge=0)
+    canaries: int = Field(default=1, ge=0)
 
     def locks(self) -> Sequence[Lock]:
         return [exclusive("vm", vm) for vm in dict.fromkeys(self.vms)]
@@ -59,7 +60,7 @@ class PowerMany(Composite[int]):
     def children(self, tx: Tx) -> Mapping[str, Command[Any] | Child]:
         ids = tuple(dict.fromkeys(self.vms))  # named twice is asked once
         first = ids[: self.canaries]
-        command = _COMMANDS[self.target]
+        command = POWER[self.target]
         return {
             vm: Child(command(vm=vm), after=() if vm in first else first) for vm in ids
         }
