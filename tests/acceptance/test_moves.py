@@ -3,7 +3,7 @@ whole image, and the task says what was not done. Snapshots are taken once."""
 
 import pytest
 
-from earmark.commands import CreateSnapshot, MoveDisk, PowerOff, SwitchDisk
+from earmark.commands import CreateSnapshot, MoveDisk, PowerOff, RemoveImage, SwitchDisk
 from earmark.domain.errors import Rejected, UnknownName
 from earmark.domain.inventory import Disk
 from earmark.store import snapshots
@@ -119,6 +119,17 @@ def test_a_disk_that_is_on_the_image_already_is_left_alone(house: House) -> None
     ended = house.end_of(task)
     assert (ended.outcome, ended.message) == ("ok", "already on that image")
     assert house.lab.requests("disk.switch") == []
+
+
+def test_an_image_that_the_disk_is_still_on_is_not_removed(house: House) -> None:
+    """As when somebody has put the disk back before the last step of a move."""
+    house.worker()
+    image = ours(house).image
+    task = house.ask(RemoveImage(provider="lab", image=image, vm="db01"))
+    ended = house.end_of(task)
+    assert ended.outcome == "failed", house.story(task)
+    assert "db01 has a disk on image" in ended.message
+    assert house.lab.requests("image.delete") == []
 
 
 @pytest.mark.parametrize("fault", [None, "lose-reply", "forget-task"])

@@ -16,7 +16,7 @@ from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.capabilities import Disks, Images, Power
 from earmark.domain.command import Child, Command, Composite, ExternalJob
 from earmark.domain.errors import BadInput, Rejected, UnknownName
-from earmark.domain.inventory import ObservedDisk
+from earmark.domain.inventory import ObservedDisk, Vm
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.domain.refs import ObjectRef, ProviderRef, VmRef
@@ -32,8 +32,10 @@ class RemoveImage(ExternalJob[str]):
     image: str = Field(min_length=1)
     #: What people call it; empty: its id.
     alias: str = Field(default_factory=lambda values: str(values.get("image", "")))
-    #: The VM whose disk is on it. Without it, an image of a VM is not touched.
+    #: The VM that it belongs to, or did; it is locked meanwhile.
     vm: Annotated[str | None, ObjectRef("vm")] = None
+    #: Whether the disk that is on it goes as well; else such an image is not touched.
+    with_disk: bool = False
 
     def locks(self) -> Sequence[Lock]:
         owner = [exclusive("vm", self.vm)] if self.vm else []
@@ -50,7 +52,16 @@ class RemoveImage(ExternalJob[str]):
     def prepare(self, ctx: Ctx) -> Any:
         if not ctx.connect(Images).exists(self.image):
             return Done(self.image, message="already gone")
+        if self.vm is not None and not self.with_disk:
+            self._refuse_used(ctx, ctx.vm(self.vm))
         return {"image": self.image}
+
+    def _refuse_used(self, ctx: Ctx, vm: Vm) -> None:
+        """Raise `Rejected` when a disk of the VM is on the image now, whatever is said
+        of it in the inventory."""
+        seen = ctx.connect(Power).vms([vm.external_id]).get(vm.external_id)
+        if any(disk.image == self.image for disk in (seen and seen.disks) or ()):
+            raise Rejected(f"VM {vm.name} has a disk on image {self.alias}.")
 
     def send(self, ctx: Ctx) -> str:
         return ctx.connect(Images).delete(self.image, token=ctx.token)

@@ -94,7 +94,11 @@ class RemoveVm(Composite[str]):
         vm = tx.vm(self.vm)
         images = {
             disk.id: RemoveImage(
-                provider=vm.provider_id, image=disk.image, alias=disk.alias, vm=vm.id
+                provider=vm.provider_id,
+                image=disk.image,
+                alias=disk.alias,
+                vm=vm.id,
+                with_disk=True,
             )
             for disk in vm.disks
         }
