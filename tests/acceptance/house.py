@@ -149,7 +149,7 @@ class House:
         sent = [
             entry
             for entry in self.lab.ledger()["requests"]
-            if entry["token"] == token and entry["method"] == "POST"
+            if entry["token"] == token and entry["method"] != "GET"
         ]
         for earlier, later in pairwise(sent):
             between = [

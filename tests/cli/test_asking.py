@@ -287,3 +287,35 @@ def test_several_workers_drain_on_sigterm(migrated: Terminal) -> None:
     rows = migrated.json("workers", "ls")
     assert [row["state"] for row in rows] == ["stopped", "stopped"]
     assert {row["zone"] for row in rows} == {"default"}
+
+
+def test_a_vm_is_restarted(house: House) -> None:
+    before = len(house.lab.effects())
+    assert house.earmark.json("vms", "restart", "app01")["result"] == "on"
+    assert [e["verb"] for e in house.lab.effects()[before:]] == ["vm.stop", "vm.start"]
+
+
+def test_several_vms_are_one_task(house: House) -> None:
+    names = ("cache01", "db01")
+    task = house.earmark.json("vms", "start", *names)
+    assert (task["command"], task["title"]) == (
+        "PowerMany",
+        "Power on: cache01, db01",
+    )
+    assert [house.lab.vm(name)["power_state"] for name in names] == ["on", "on"]
+    stopped = house.earmark.run("vms", "stop", *names, "--canaries", "0")
+    assert stopped.code == 0, stopped
+    assert [house.lab.vm(name)["power_state"] for name in names] == ["off", "off"]
+
+
+def test_one_unknown_name_of_several_asks_for_nothing(house: House) -> None:
+    ended = house.earmark.run("vms", "stop", "web02", "nope")
+    assert (ended.code, ended.out) == (2, "")
+    assert "'nope'" in ended.err
+    assert house.lab.vm("web02")["power_state"] == "on"
+
+
+def test_a_snapshot_is_shown_with_its_vm(house: House) -> None:
+    taken = house.earmark.run("run", "CreateSnapshot", "--vm", "web02", "--name", "v1")
+    assert taken.code == 0, taken
+    assert "v1, " in house.earmark.run("vms", "show", "web02").out

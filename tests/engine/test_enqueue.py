@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from pydantic import Field
 
 from earmark.commands import PowerOff, VerifyCredentials
 from earmark.domain.errors import BadInput, KeyReused, UnknownName
@@ -12,7 +13,7 @@ from earmark.domain.refs import VmRef
 from earmark.domain.secret import Secret
 from earmark.engine import describe
 from earmark.inventory.observe import apply_listing
-from earmark.store import secrets
+from earmark.store import inventory, secrets
 from earmark.store.database import Transaction
 from earmark.store.schema import secrets as secret_table
 from tests.engine.world import Make, Stage
@@ -107,3 +108,46 @@ def test_the_same_key_after_the_object_is_gone_is_still_the_same_task(
     assert stage.ask(command, key="k").id == first.id
     with pytest.raises(UnknownName):
         stage.ask(command, key="another")
+
+
+class PokeMany(Make):
+    """Names several VMs, and one perhaps."""
+
+    title = "Poke {vms}"
+    vms: tuple[VmRef, ...] = ()
+    more: list[VmRef] = Field(default_factory=list)
+
+
+def test_names_in_a_list_become_ids_and_the_title_has_the_first_few(
+    stage: Stage,
+) -> None:
+    def five(tx: Transaction) -> None:
+        names = [f"web{number}" for number in range(5)]
+        shown = tuple(ObservedVm(f"x-{n}", n, PowerState.ON) for n in names)
+        apply_listing(tx, "p-1", Listing(shown), tx.now)
+
+    stage.engine.commands.register(PokeMany)
+    stage.engine.write(five)
+    ids = [
+        stage.engine.read(lambda tx, n=n: inventory.vm(tx, f"web{n}").id)  # type: ignore[misc]
+        for n in range(5)
+    ]
+    named = ("web0", ids[1], "scripted/web2", "web3", "web4")
+    task = stage.ask(PokeMany(provider="scripted", what="a", vms=named, more=["web4"]))
+    assert (task.params["vms"], task.params["more"]) == (ids, ids[4:])
+    assert task.title == "Poke web0, web1, web2 and 2 more"
+    none = stage.ask(PokeMany(provider="scripted", what="a"))
+    assert (none.params["vms"], none.title) == ([], "Poke ")
+
+
+@pytest.mark.parametrize("field", ["vms", "more"])
+def test_an_unknown_name_in_a_list_is_said_and_writes_nothing(
+    stage: Stage, field: str
+) -> None:
+    stage.engine.commands.register(PokeMany)
+    command = describe.build(
+        PokeMany, {"provider": "scripted", "what": "a", field: ["nowhere"]}
+    )
+    with pytest.raises(UnknownName, match="no VM 'nowhere'"):
+        stage.ask(command)
+    assert stage.tasks() == []

@@ -11,17 +11,20 @@ import sqlalchemy as sa
 from earmark.domain.inventory import (
     Listing,
     ObservedDisk,
+    ObservedSnapshot,
     ObservedTemplate,
     ObservedVm,
     PowerState,
     Provider,
+    Snapshot,
     Template,
     Vm,
 )
 from earmark.engine.enqueue import open_tx
 from earmark.engine.runtime import Engine
+from earmark.engine.tx import EngineTx
 from earmark.inventory.observe import Changes, apply_listing, observe_vm
-from earmark.store import inventory
+from earmark.store import inventory, snapshots
 from earmark.store.database import Transaction
 from tests.peers.lab import eventually
 
@@ -69,10 +72,11 @@ class Shown:
         began: datetime,
         *vms: ObservedVm,
         templates: tuple[ObservedTemplate, ...] = (),
+        snapshots: tuple[ObservedSnapshot, ...] = (),
         lag: float = 0,
     ) -> Changes:
         return self.engine.write(
-            self.applied(began, *vms, templates=templates, lag=lag)
+            self.applied(began, *vms, templates=templates, snapshots=snapshots, lag=lag)
         )
 
     @staticmethod
@@ -80,9 +84,10 @@ class Shown:
         began: datetime,
         *vms: ObservedVm,
         templates: tuple[ObservedTemplate, ...] = (),
+        snapshots: tuple[ObservedSnapshot, ...] = (),
         lag: float = 0,
     ) -> Work[Changes]:
-        whole, late = Listing(vms, templates), timedelta(seconds=lag)
+        whole, late = Listing(vms, templates, snapshots), timedelta(seconds=lag)
         return lambda tx: apply_listing(tx, "p-1", whole, began, late)
 
     def made(self, name: str, external_id: str = "t-1") -> Work[Template]:
@@ -90,6 +95,13 @@ class Shown:
         return lambda tx: open_tx(self.engine, tx).add_template(
             name, provider="p-1", external_id=external_id, images=["i"], vm="vm-9"
         )
+
+    def changed(self, work: Callable[[EngineTx], Any]) -> None:
+        """A command of ours has changed something, and says so."""
+        self.engine.write(lambda tx: work(open_tx(self.engine, tx)))
+
+    def snapshots(self) -> list[Snapshot]:
+        return self.engine.read(lambda tx: snapshots.of_vm(tx, self.vm.id))
 
     def vms(self) -> list[Vm]:
         return self.engine.read(

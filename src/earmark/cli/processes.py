@@ -113,7 +113,7 @@ def _announce_workers(ready: Ready) -> None:
 @click.option("--copy-seconds", type=float, default=4.0, show_default=True)
 @click.option("--power-seconds", type=float, default=1.5, show_default=True)
 @click.option("--short-seconds", type=float, default=0.5, show_default=True)
-@click.option("--seed", type=click.Choice(["demo", "empty"]), default="demo")
+@click.option("--seed", type=click.Choice(["demo", "disks", "empty"]), default="demo")
 @pass_session
 def lab(session: Session, /, **options: Any) -> None:
     """Run the lab: a small simulated site to try Earmark on, on this host only.

@@ -1,7 +1,7 @@
 """`earmark vms`: what the providers showed last, and their power."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -12,10 +12,11 @@ from earmark.cli.documents import vm_document
 from earmark.cli.exits import Exit
 from earmark.cli.output import age, print_facts, print_json, print_rows
 from earmark.cli.session import Session, pass_session
-from earmark.commands import PowerOff, PowerOn, ShutdownGuest
-from earmark.domain.command import Command
-from earmark.domain.inventory import Disk
-from earmark.store import inventory
+from earmark.commands import PowerMany, RestartVm
+from earmark.commands.power_plans import POWER, Target
+from earmark.domain.inventory import Disk, Snapshot
+from earmark.engine.describe import build
+from earmark.store import inventory, snapshots
 from earmark.store.database import Transaction
 from earmark.store.schema import disks, providers
 from earmark.store.schema import vms as vm_table
@@ -25,7 +26,7 @@ _GIB = 1 << 30
 
 @click.group(no_args_is_help=True)
 def vms() -> None:
-    """VMs: list them, and turn them on and off."""
+    """VMs: list them, turn them on and off, restart them."""
 
 
 @vms.command("ls")
@@ -65,13 +66,13 @@ def ls(session: Session, as_json: bool) -> None:
 def show(session: Session, vm: str, as_json: bool) -> None:
     """Show one VM, by name or id."""
 
-    def work(tx: Transaction) -> tuple[Any, Sequence[Disk]]:
+    def work(tx: Transaction) -> tuple[Any, Sequence[Disk], Sequence[Snapshot]]:
         found = inventory.vm(tx, vm)
         (row,) = _rows(tx, found.id)
-        return row, found.disks
+        return row, found.disks, snapshots.of_vm(tx, found.id)
 
     with session.engine() as engine:
-        row, owned = engine.read(work)
+        row, owned, taken = engine.read(work)
     if as_json:
         print_json(vm_document(row, owned))
         return
@@ -85,6 +86,9 @@ def show(session: Session, vm: str, as_json: bool) -> None:
             "disks": "\n".join(
                 f"{disk.alias}, {disk.size_bytes / _GIB:g} GiB in {disk.domain}"
                 for disk in owned
+            ),
+            "snapshots": "\n".join(
+                f"{snapshot.name}, {age(snapshot.created_at)}" for snapshot in taken
             ),
             "gone": f"since {age(row.gone_at)}" if row.gone_at else "",
             "seen": age(row.observed_at),
@@ -124,18 +128,48 @@ def _size(owned: Sequence[Disk]) -> str:
     return f"{len(owned)}, {size:g} GiB" if owned else "none"
 
 
-def _power_verb(verb: str, kind: Callable[..., Command[Any]], words: str) -> None:
-    @vms.command(verb, help=words)
-    @click.argument("vm")
+def _power_verb(verb: str, target: Target, words: str) -> None:
+    @vms.command(verb, help=f"{words} Several are one task: canaries go first.")
+    @click.argument("names", metavar="VM...", nargs=-1, required=True)
+    @click.option(
+        "--canaries",
+        type=click.IntRange(min=0),
+        default=1,
+        show_default=True,
+        help="Of several VMs, how many must end well before the rest is sent.",
+    )
     @asks
     @pass_session
     def command(
-        session: Session, vm: str, wait: bool, timeout: float | None, as_json: bool
+        session: Session,
+        names: tuple[str, ...],
+        canaries: int,
+        wait: bool,
+        timeout: float | None,
+        as_json: bool,
     ) -> Exit:
+        how = How(wait, timeout, as_json)
+        if len(names) == 1:
+            asked = build(POWER[target], {"vm": names[0]})
+        else:
+            many = {"vms": names, "target": target, "canaries": canaries}
+            asked = build(PowerMany, many)
         with session.engine() as engine:
-            return ask(engine, kind(vm=vm), How(wait, timeout, as_json))
+            return ask(engine, asked, how)
 
 
-_power_verb("start", PowerOn, "Start a VM.")
-_power_verb("stop", PowerOff, "Pull a VM's plug, without asking its guest.")
-_power_verb("shutdown", ShutdownGuest, "Ask a VM's guest to shut down.")
+_power_verb("start", "on", "Start VMs.")
+_power_verb("stop", "off", "Pull the plug of VMs, without asking their guests.")
+_power_verb("shutdown", "shutdown", "Ask the guests of VMs to shut down.")
+
+
+@vms.command()
+@click.argument("vm")
+@asks
+@pass_session
+def restart(
+    session: Session, vm: str, wait: bool, timeout: float | None, as_json: bool
+) -> Exit:
+    """Pull a VM's plug, and start it once it is off."""
+    with session.engine() as engine:
+        return ask(engine, RestartVm(vm=vm), How(wait, timeout, as_json))

@@ -1,17 +1,29 @@
-"""The commands that ship with Earmark: power, templates, credentials, inventory."""
+"""The commands that ship with Earmark: power, disks, VMs, templates,
+credentials, inventory."""
 
 from earmark.commands.credentials import VerifyCredentials
+from earmark.commands.disk import MoveDisk, RemoveImage, SwitchDisk
 from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
+from earmark.commands.power_plans import PowerMany, RestartVm
 from earmark.commands.refresh import RefreshProvider
 from earmark.commands.template import AddVmTemplate, CreateImageTemplate, SealTemplate
+from earmark.commands.vm import CreateSnapshot, RemoveVm, RemoveVmRecord
 
 __all__ = [
     "AddVmTemplate",
     "CreateImageTemplate",
+    "CreateSnapshot",
+    "MoveDisk",
+    "PowerMany",
     "PowerOff",
     "PowerOn",
     "RefreshProvider",
+    "RemoveImage",
+    "RemoveVm",
+    "RemoveVmRecord",
+    "RestartVm",
     "SealTemplate",
     "ShutdownGuest",
+    "SwitchDisk",
     "VerifyCredentials",
 ]

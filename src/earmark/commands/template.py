@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
+from earmark.commands.stands import one
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.capabilities import Images, Templates
 from earmark.domain.command import Child, Command, Composite, ExternalJob
-from earmark.domain.errors import JobUnknown, NameTaken, Rejected
+from earmark.domain.errors import NameTaken, Rejected
 from earmark.domain.lock import Lock, exclusive, shared
-from earmark.domain.outcome import Done, Failed, Found, Job, Progress, Running
+from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.domain.refs import ProviderRef, VmRef
 
 
@@ -33,7 +34,7 @@ class CreateImageTemplate(ExternalJob[str]):
         return ctx.connect(Images).find(ctx.token)
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
-        return _one(ctx.connect(Images).jobs([job]), job)
+        return one(ctx.connect(Images).jobs([job]), job)
 
     @classmethod
     def poll_many(
@@ -68,7 +69,7 @@ class SealTemplate(ExternalJob[str]):
         return ctx.connect(Templates).find(ctx.token)
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
-        return _one(ctx.connect(Templates).jobs([job]), job)
+        return one(ctx.connect(Templates).jobs([job]), job)
 
 
 class AddVmTemplate(Composite[str]):
@@ -122,9 +123,3 @@ class AddVmTemplate(Composite[str]):
             vm=vm.id,
         )
         return template.id
-
-
-def _one(seen: Mapping[str, Progress], job: str) -> Progress:
-    if job not in seen:
-        raise JobUnknown(f"The provider does not know job {job}.")
-    return seen[job]

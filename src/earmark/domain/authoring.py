@@ -8,8 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from earmark.domain.inventory import (
     Disk,
     Listing,
+    ObservedDisk,
     ObservedVm,
     Provider,
+    Snapshot,
     Template,
     Vm,
 )
@@ -86,6 +88,26 @@ class Tx(Protocol):
         vm: str | None = None,
     ) -> Template:
         """Write a template that exists at the provider into the inventory."""
+        ...
+
+    def user_of_image(self, provider: str, image: str) -> Vm | None:
+        """The VM that has a disk on a provider's image, if we know one."""
+        ...
+
+    def add_snapshot(self, name: str, *, vm: str, external_id: str) -> Snapshot:
+        """Write a snapshot that exists at the provider into the inventory."""
+        ...
+
+    def disk_changed(self, vm: str, disk: ObservedDisk) -> None:
+        """Write a VM's disk as it was seen after a command of ours."""
+        ...
+
+    def image_removed(self, provider: str, image: str) -> None:
+        """Write that an image is gone at the provider, and a disk with it."""
+        ...
+
+    def vm_removed(self, vm: str) -> None:
+        """Write that a VM is gone at the provider, with its snapshots."""
         ...
 
     def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:

@@ -83,7 +83,8 @@ class Power:
 
 
 class Images:
-    """Copies disk images."""
+    """Copies disk images (class `token` or such) and deletes them (`absolute`: that
+    they are gone is what counts)."""
 
     def copy(self, image: str, domain: str, *, token: str, alias: str = "") -> str:
         """Start a copy, named `alias` or as the provider likes; returns the job's
@@ -102,6 +103,22 @@ class Images:
         """Ask for the job to stop; ended jobs are left alone."""
         raise _unsupported(self, "cancel")
 
+    def delete(self, image: str, *, token: str) -> str:
+        """Start a deletion; returns the job's handle, also when it is gone already."""
+        raise _unsupported(self, "delete")
+
+    def deletions(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the deletions stand (a done one's result is the id that is gone)."""
+        raise _unsupported(self, "deletions")
+
+    def find_deletion(self, image: str, token: str) -> Sequence[Found]:
+        """The deletion under way, or that the image is gone."""
+        raise _unsupported(self, "find_deletion")
+
+    def exists(self, image: str) -> bool:
+        """True when the provider has the image now, listed or not."""
+        raise _unsupported(self, "exists")
+
 
 class Templates:
     """Makes VM templates out of images."""
@@ -116,4 +133,52 @@ class Templates:
 
     def find(self, token: str) -> Sequence[Found]:
         """Every job or template that carries the token."""
+        raise _unsupported(self, "find")
+
+
+class Snapshots:
+    """Takes snapshots of VMs."""
+
+    def create(self, vm: str, name: str, *, token: str) -> str:
+        """Start taking it; returns the job's handle."""
+        raise _unsupported(self, "create")
+
+    def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the jobs stand (a done one's result is the snapshot's id)."""
+        raise _unsupported(self, "jobs")
+
+    def find(self, token: str) -> Sequence[Found]:
+        """Every job or snapshot that carries the token."""
+        raise _unsupported(self, "find")
+
+
+class Disks:
+    """Switches a VM's disk to another image. Class `absolute`: what it is on counts."""
+
+    def switch(self, vm: str, disk: str, image: str, *, token: str) -> str:
+        """Start the switch; returns the job's handle, also when it is on it already."""
+        raise _unsupported(self, "switch")
+
+    def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the jobs stand (a done one's result is an `ObservedDisk`)."""
+        raise _unsupported(self, "jobs")
+
+    def find(self, vm: str, disk: str, image: str, token: str) -> Sequence[Found]:
+        """The switch under way, or that the disk is on the image."""
+        raise _unsupported(self, "find")
+
+
+class Machines:
+    """Removes VMs whose images are gone. Class `absolute`: that it is gone counts."""
+
+    def remove(self, vm: str, *, token: str) -> str:
+        """Start the removal; returns the job's handle, also when it is gone already."""
+        raise _unsupported(self, "remove")
+
+    def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the jobs stand (a done one's result is the id that is gone)."""
+        raise _unsupported(self, "jobs")
+
+    def find(self, vm: str, token: str) -> Sequence[Found]:
+        """The removal under way, or that the VM is gone."""
         raise _unsupported(self, "find")

@@ -1,4 +1,5 @@
-"""What there is: providers, zones, VMs, disks, templates; ours and as observed."""
+"""What there is: providers, zones, VMs with disks and snapshots, templates; ours and
+as observed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,11 +51,21 @@ class ObservedTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedSnapshot:
+    """A snapshot as a provider shows it; `vm` is the provider's id of its VM."""
+
+    external_id: str
+    vm: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """Everything that a provider listed in one fetch."""
 
     vms: tuple[ObservedVm, ...] = ()
     templates: tuple[ObservedTemplate, ...] = ()
+    snapshots: tuple[ObservedSnapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,18 @@ class Template:
     images: tuple[str, ...]
     created_at: datetime
     vm_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of a VM in our inventory."""
+
+    id: str
+    provider_id: str
+    vm_id: str
+    external_id: str
+    name: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

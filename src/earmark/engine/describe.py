@@ -2,9 +2,9 @@
 title filled in, the provider, zone and object found."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -19,6 +19,8 @@ from earmark.engine.tx import EngineTx
 from earmark.store import inventory, secrets
 
 NORMAL_PRIORITY = 100
+#: How many of many objects a title names.
+NAMED = 3
 
 
 def build(command: type[Command[Any]], values: Mapping[str, Any]) -> Command[Any]:
@@ -65,13 +67,34 @@ def references(command: Command[Any]) -> dict[str, str]:
     return found
 
 
+def many_references(command: Command[Any]) -> dict[str, str]:
+    """Field → kind of object, for every field that is a list or tuple of references."""
+    found = {}
+    for name, field in type(command).model_fields.items():
+        for item in get_args(field.annotation):
+            kinds = [m.kind for m in get_args(item)[1:] if isinstance(m, ObjectRef)]
+            if kinds and isinstance(getattr(command, name), (list, tuple)):
+                found[name] = kinds[0]
+    return found
+
+
 def resolve(tx: EngineTx, command: Command[Any]) -> Command[Any]:
     """The same command with ids in place of names; raises `UnknownName`."""
-    ids = {
+    ids: dict[str, Any] = {
         name: inventory.resolve(tx.store, kind, getattr(command, name))
         for name, kind in references(command).items()
     }
+    for name, kind in many_references(command).items():
+        named = getattr(command, name)
+        ids[name] = type(named)(inventory.resolve(tx.store, kind, n) for n in named)
     return command.model_copy(update=ids)
+
+
+def _listed(tx: EngineTx, kind: str, ids: Sequence[str]) -> str:
+    """Several objects in a title: the first few by name, and how many more."""
+    names = [inventory.name_of(tx.store, kind, one) for one in ids[:NAMED]]
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(names) + more
 
 
 def seal(tx: EngineTx, command: Command[Any], task_id: str) -> Command[Any]:
@@ -118,6 +141,9 @@ def row(
     names = {
         name: inventory.name_of(tx.store, kind, getattr(command, name))
         for name, kind in refs.items()
+    } | {
+        name: _listed(tx, kind, getattr(command, name))
+        for name, kind in many_references(command).items()
     }
     shown = {name: getattr(command, name) for name in type(command).model_fields}
     subject = next((n for n, kind in refs.items() if kind != "provider"), None)

@@ -4,11 +4,15 @@ that nobody has to find it on a bill (rule 8)."""
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from earmark.domain.connector import EffectClass
 from earmark.domain.states import Outcome, PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.end import End
-from earmark.store import inventory, placeholders, tasks
+from earmark.store import images, inventory, placeholders, tasks
 from earmark.store.database import Transaction
+
+#: How many of the steps that were not done a message names.
+SHOWN = 3
 
 
 def failed_with(
@@ -19,19 +23,26 @@ def failed_with(
     outcome: Outcome = Outcome.FAILED,
     known: Iterable[str] = (),
 ) -> End:
-    """A bad end that names what is left behind at providers."""
+    """A bad end that names what is left behind at providers, and the steps that did
+    not end well."""
     left = list(dict.fromkeys([*known, *left_behind(tx, task)]))
     error: dict[str, Any] = {"code": code, "message": message}
     if left:
         error["left_behind"] = left
         message += f" Left behind: {'; '.join(left)}."
+    undone = [child.title for child in tasks.children(tx, task.id) if not _good(child)]
+    if undone:
+        error["not_done"] = undone
+        more = f" and {len(undone) - SHOWN} more" if len(undone) > SHOWN else ""
+        message += f" Not done: {'; '.join(undone[:SHOWN])}{more}."
     return End(outcome, message, error=error)
 
 
 def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
     """What the children have left at providers, one line each: every effect that was
     accepted and has ended, unless the provider itself said that it failed; and what a
-    person chose to watch, which may be there."""
+    person chose to watch, which may be there. A state that was brought about is no such
+    thing, nor is an image that a VM's disk is on."""
     children = tasks.children(tx, parent.id)
     effects = placeholders.of_tasks(tx, [child.id for child in children])
     for child in children:
@@ -40,8 +51,20 @@ def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
             yield from left_behind(tx, child)
         elif effect.state is PlaceholderState.WATCHED:
             yield f"perhaps {_named(tx, effect, child)}"
-        elif effect.state is PlaceholderState.SETTLED and effect.result is not None:
+        elif _leaves_something(tx, effect):
             yield _named(tx, effect, child)
+
+
+def _leaves_something(tx: Transaction, effect: Placeholder) -> bool:
+    if effect.effect == EffectClass.ABSOLUTE or effect.result is None:
+        return False
+    if effect.state is not PlaceholderState.SETTLED:
+        return False
+    return images.user_of(tx, effect.provider_id, str(effect.result)) is None
+
+
+def _good(task: Task) -> bool:
+    return task.outcome is not None and task.outcome.good
 
 
 def _named(tx: Transaction, effect: Placeholder, child: Task) -> str:

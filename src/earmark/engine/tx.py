@@ -9,16 +9,20 @@ from earmark.domain.command import Command
 from earmark.domain.inventory import (
     Disk,
     Listing,
+    ObservedDisk,
     ObservedVm,
     Provider,
+    Snapshot,
     Template,
     Vm,
 )
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
+from earmark.inventory import commanded
 from earmark.inventory import observe as observing
-from earmark.store import inventory, journal
+from earmark.inventory import snapshots as snapshotting
+from earmark.store import images, inventory, journal, snapshots
 from earmark.store.database import Transaction
 
 
@@ -109,6 +113,30 @@ class EngineTx:
         }
         template_id = observing.add_template(self.store, provider_id, made)
         return inventory.template(self.store, template_id)
+
+    def user_of_image(self, provider: str, image: str) -> Vm | None:
+        """The VM that has a disk on a provider's image."""
+        owner = images.user_of(self.store, self.provider(provider).id, image)
+        return self.vm(owner) if owner else None
+
+    def add_snapshot(self, name: str, *, vm: str, external_id: str) -> Snapshot:
+        """Write a snapshot that exists at the provider."""
+        owner = self.vm(vm)
+        made = snapshotting.add_snapshot(self.store, owner, external_id, name)
+        known = snapshots.of_vm(self.store, owner.id)
+        return next(snapshot for snapshot in known if snapshot.id == made)
+
+    def disk_changed(self, vm: str, disk: ObservedDisk) -> None:
+        """Write a VM's disk as it was seen."""
+        commanded.disk_changed(self.store, self.vm(vm), disk)
+
+    def image_removed(self, provider: str, image: str) -> None:
+        """Write that an image is gone."""
+        commanded.image_removed(self.store, self.provider(provider).id, image)
+
+    def vm_removed(self, vm: str) -> None:
+        """Write that a VM is gone."""
+        commanded.vm_removed(self.store, self.vm(vm))
 
     def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:
         """Write what was seen of one VM."""

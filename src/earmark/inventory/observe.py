@@ -15,6 +15,8 @@ from earmark.domain.inventory import (
     ObservedTemplate,
     ObservedVm,
 )
+from earmark.inventory.recency import newer
+from earmark.inventory.snapshots import apply_snapshots
 from earmark.store import inventory as rows
 from earmark.store.database import Transaction
 
@@ -95,7 +97,7 @@ def apply_listing(
         row = known.pop(vm.external_id, None) or _add(tx, provider_id, vm, began)
         if row is None:
             changes.new += 1
-        elif _newer(row, began, lag):
+        elif newer(row, began, lag):
             changes.skipped += 1
         elif _same(row, disks.get(row.id, []), vm):
             same.append(row.id)
@@ -104,17 +106,12 @@ def apply_listing(
             _change(tx, row, disks.get(row.id, []), vm, {"observed_at": began})
     rows.touch_vms(tx, same, began)
     for row in known.values():
-        if row.gone_at is None and not _newer(row, began, lag):
+        if row.gone_at is None and not newer(row, began, lag):
             changes.gone += 1
             rows.vm_gone(tx, row.id, began)
     _apply_templates(tx, provider_id, listing.templates, began, lag)
+    apply_snapshots(tx, provider_id, listing.snapshots, began, lag)
     return changes
-
-
-def _newer(row: sa.Row[Any], began: datetime, lag: timedelta) -> bool:
-    if row.observed_at >= began:
-        return True
-    return row.command_at is not None and row.command_at + lag > began
 
 
 def _add(
@@ -193,7 +190,7 @@ def _apply_templates(
             row = rows.lock_templates(tx, provider_id, [seen.external_id])[
                 seen.external_id
             ]
-        if _newer(row, began, lag):
+        if newer(row, began, lag):
             continue
         if row.gone_at is None and (row.name, row.images) == (
             seen.name,
@@ -204,5 +201,5 @@ def _apply_templates(
             rows.change_template(tx, row.id, values)
     rows.touch_templates(tx, same, began)
     for row in known.values():
-        if row.gone_at is None and not _newer(row, began, lag):
+        if row.gone_at is None and not newer(row, began, lag):
             rows.template_gone(tx, row.id, began)

@@ -50,7 +50,11 @@ def _parameter(call: Call, name: str) -> str:
 
 OPERATIONS = (
     Operation("GET", "/api/about", answer=_about),
-    Operation("GET", "/api/vms", answer=lambda call: {"vms": views.vms(call.site)}),
+    Operation(
+        "GET",
+        "/api/vms",
+        answer=lambda call: {"vms": views.vms(call.site, call.shape.lag_seconds)},
+    ),
     Operation(
         "GET",
         "/api/vms/{vm}",
@@ -59,10 +63,27 @@ OPERATIONS = (
     Operation("POST", "/api/vms/{vm}/start", "vm.start"),
     Operation("POST", "/api/vms/{vm}/stop", "vm.stop"),
     Operation("POST", "/api/vms/{vm}/shutdown", "vm.shutdown"),
+    Operation("DELETE", "/api/vms/{vm}", "vm.delete"),
+    Operation(
+        "POST", "/api/vms/{vm}/disks/{disk}/switch", "disk.switch", {"image": str}
+    ),
+    Operation("POST", "/api/vms/{vm}/snapshots", "snapshot.create", {"name": str}),
+    Operation(
+        "GET",
+        "/api/snapshots",
+        answer=lambda call: {
+            "snapshots": views.snapshots(call.site, call.shape.lag_seconds)
+        },
+    ),
     Operation(
         "GET",
         "/api/images",
         answer=lambda call: {"images": views.images(call.site, call.shape.lag_seconds)},
+    ),
+    Operation(
+        "GET",
+        "/api/images/{image}",
+        answer=lambda call: views.image(call.site, _parameter(call, "image")),
     ),
     Operation(
         "POST",

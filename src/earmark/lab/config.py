@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-SEEDS = ("demo", "empty")
+SEEDS = ("demo", "disks", "empty")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +13,9 @@ class LabConfig:
 
     ``state`` is the lab's own directory and is created when missing. ``port`` 0
     picks a free port. ``short_seconds`` is the duration of creating a template and
-    of deletions. ``seed`` fills an empty site (``demo``) or leaves it so
-    (``empty``); a site that exists is never seeded again. With ``certfile`` the
+    of deletions. ``seed`` fills an empty site with a few machines (``demo``) or
+    with one of many disks (``disks``), or leaves it so (``empty``); a site that
+    exists is never seeded again. With ``certfile`` the
     lab speaks TLS; ``keyfile`` may be left out when the certificate's file also
     holds the key.
 

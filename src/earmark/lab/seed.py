@@ -1,5 +1,6 @@
-"""What an empty demo site is filled with."""
+"""What an empty site is filled with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
 
@@ -10,7 +11,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class SeedVm:
-    """A virtual machine of the demo site; disk sizes are in GiB."""
+    """A virtual machine to begin with; disk sizes are in GiB."""
 
     name: str
     power_state: str
@@ -27,13 +28,18 @@ DEMO = (
     SeedVm("build01", "on", (60,), guest_ignores_shutdown=True),
 )
 
+#: One machine that is off, with more disks than are removed at a glance.
+DISKS = (SeedVm("files01", "off", (10, 20, 30, 40)),)
+
+SEEDS: Mapping[str, tuple[SeedVm, ...]] = {"demo": DEMO, "disks": DISKS, "empty": ()}
+
 
 def seed(site: Site) -> None:
     """Fill a site that has nothing in it yet; one that has is left alone."""
-    if site.config.seed == "empty" or site.row("SELECT 1 FROM vms") is not None:
+    if site.row("SELECT 1 FROM vms") is not None:
         return
     with site.transaction():
-        for vm in DEMO:
+        for vm in SEEDS[site.config.seed]:
             _add(site, vm)
 
 

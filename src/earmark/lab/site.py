@@ -46,6 +46,13 @@ CREATE TABLE IF NOT EXISTS templates (
     token TEXT,
     created_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS snapshots (
+    id TEXT PRIMARY KEY,
+    vm TEXT NOT NULL REFERENCES vms,
+    name TEXT NOT NULL,
+    token TEXT,
+    created_at REAL NOT NULL
+);
 -- A task's progress is computed from created_at and seconds, so that it goes on
 -- while the lab is dead. due_at is when its fate comes; the fate is decided on
 -- acceptance (or by a stop), never at the moment of landing.

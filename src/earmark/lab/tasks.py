@@ -11,14 +11,10 @@ from dataclasses import asdict
 from uuid import uuid4
 
 from earmark.lab import ledger
-from earmark.lab.jobs import (
-    JOBS,
-    OPEN_POWER_TASKS,
-    LandingFailed,
-    Plan,
-    refuse_if_used,
-    remove_image,
-)
+from earmark.lab.jobs import JOBS
+from earmark.lab.jobs.images import refuse_if_used, remove_image
+from earmark.lab.jobs.plan import LandingFailed, Plan
+from earmark.lab.jobs.power import OPEN_POWER_TASKS
 from earmark.lab.model import Command, Refused, Reply, Shape
 from earmark.lab.site import Site
 

@@ -6,20 +6,30 @@ Lists take ``lag``, in seconds: what was created more recently is not listed yet
 import json
 import sqlite3
 
-from earmark.lab.jobs import power_state
+from earmark.lab.jobs.power import power_state
 from earmark.lab.model import Json, Refused, iso
 from earmark.lab.site import Site
 from earmark.lab.tasks import displayed_state, progress
 
 
-def vms(site: Site) -> list[Json]:
-    """Return all virtual machines by name."""
-    return [_vm(site, row) for row in site.rows("SELECT * FROM vms ORDER BY name")]
+def vms(site: Site, lag: float = 0.0) -> list[Json]:
+    """Return all virtual machines by name; the lag is that of their snapshots."""
+    rows = site.rows("SELECT * FROM vms ORDER BY name")
+    return [_vm(site, row, lag) for row in rows]
 
 
 def vm(site: Site, vm_id: str) -> Json:
     """Return one virtual machine; raise Refused (404) when there is none."""
     return _vm(site, _found(site.row("SELECT * FROM vms WHERE id = ?", vm_id)))
+
+
+def snapshots(site: Site, lag: float = 0.0) -> list[Json]:
+    """Return all snapshots, oldest first."""
+    rows = site.rows(
+        "SELECT * FROM snapshots WHERE created_at <= ? ORDER BY created_at, name",
+        site.now() - lag,
+    )
+    return [_dated(row) for row in rows]
 
 
 def images(site: Site, lag: float = 0.0) -> list[Json]:
@@ -28,7 +38,12 @@ def images(site: Site, lag: float = 0.0) -> list[Json]:
         "SELECT * FROM images WHERE created_at <= ? ORDER BY created_at, alias",
         site.now() - lag,
     )
-    return [{**dict(row), "created_at": iso(row["created_at"])} for row in rows]
+    return [_dated(row) for row in rows]
+
+
+def image(site: Site, image_id: str) -> Json:
+    """Return one image; raise Refused (404) when there is none."""
+    return _dated(_found(site.row("SELECT * FROM images WHERE id = ?", image_id)))
 
 
 def templates(site: Site, lag: float = 0.0) -> list[Json]:
@@ -81,7 +96,11 @@ def _found(row: sqlite3.Row | None) -> sqlite3.Row:
     return row
 
 
-def _vm(site: Site, row: sqlite3.Row) -> Json:
+def _dated(row: sqlite3.Row) -> Json:
+    return {**dict(row), "created_at": iso(row["created_at"])}
+
+
+def _vm(site: Site, row: sqlite3.Row, lag: float = 0.0) -> Json:
     disks = site.rows(
         """SELECT disks.id, disks.alias, image, size_bytes, domain
         FROM disks JOIN images ON images.id = image WHERE vm = ?
@@ -93,15 +112,12 @@ def _vm(site: Site, row: sqlite3.Row) -> Json:
         "name": row["name"],
         "power_state": power_state(site, row),
         "disks": [dict(disk) for disk in disks],
+        "snapshots": [s for s in snapshots(site, lag) if s["vm"] == row["id"]],
     }
 
 
 def _template(row: sqlite3.Row) -> Json:
-    return {
-        **dict(row),
-        "images": json.loads(row["images"]),
-        "created_at": iso(row["created_at"]),
-    }
+    return {**_dated(row), "images": json.loads(row["images"])}
 
 
 def _task(site: Site, row: sqlite3.Row) -> Json:

@@ -215,13 +215,14 @@ def _touch(
         tx.execute(change, [{"which": identity} for identity in ids])
 
 
-def vm_gone(tx: Transaction, vm_id: str, since: datetime) -> None:
-    """A whole listing lacks it, which is an observation too."""
-    tx.execute(
-        sa.update(vms)
-        .where(vms.c.id == vm_id)
-        .values(gone_at=since, observed_at=since, version=vms.c.version + 1)
-    )
+def vm_gone(
+    tx: Transaction, vm_id: str, since: datetime, **times: datetime | None
+) -> None:
+    """A whole listing lacks it, which is an observation too; or a command of ours has
+    removed it, which is in `times`."""
+    change = sa.update(vms).where(vms.c.id == vm_id)
+    change = change.values(gone_at=since, observed_at=since, **times)
+    tx.execute(change.values(version=vms.c.version + 1))
     tx.wake(Topic.CHANGES)
 
 

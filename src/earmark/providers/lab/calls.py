@@ -18,6 +18,7 @@ REFUSALS = frozenset(
         (400, "bad-request"),
         (401, "unauthorised"),
         (404, "not-found"),
+        (409, "has-disks"),
         (409, "in-use"),
         (409, "name-taken"),
         (409, "no-such-domain"),
@@ -73,7 +74,8 @@ class Calls:
         return self._call("GET", where + asked)
 
     def listed(self, what: str, query: Mapping[str, str] | None = None) -> list[Any]:
-        """Return one of the lab's lists: `vms`, `images`, `templates` or `tasks`."""
+        """Return one of the lab's lists: `vms`, `images`, `snapshots`, `templates` or
+        `tasks`."""
         rows: list[Any] = self.read(path(what), query)[what]
         return rows
 
@@ -92,6 +94,11 @@ class Calls:
         exception leaves it open whether the lab will do it.
         """
         answer = self._call("POST", where, json.dumps(body).encode())
+        return str(answer["task"])
+
+    def delete(self, where: str, token: str) -> str:
+        """DELETE once, and return the id of the task; raises as `change` does."""
+        answer = self._call("DELETE", f"{where}?{urlencode({'token': token})}")
         return str(answer["task"])
 
     def _call(self, method: str, where: str, body: bytes = b"") -> Any:

@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earmark.domain.capabilities import (
     Credentials,
+    Disks,
     Images,
     InventorySource,
+    Machines,
     Power,
+    Snapshots,
     Templates,
 )
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
@@ -25,6 +28,7 @@ from earmark.providers.lab.calls import Calls
 from earmark.providers.lab.credentials import LabCredentials
 from earmark.providers.lab.images import LabImages
 from earmark.providers.lab.inventory import LabInventory
+from earmark.providers.lab.machines import LabDisks, LabMachines, LabSnapshots
 from earmark.providers.lab.power import LabPower
 from earmark.providers.lab.templates import LabTemplates
 from earmark.providers.transport import trust
@@ -46,12 +50,12 @@ class LabSettings(BaseModel):
     )
 
 
-def _power(name: str) -> Operation:
+def _absolute(name: str) -> Operation:
     return Operation(
         name,
         EffectClass.ABSOLUTE,
         source="the lab's own API: asking for a state that is reached or under way "
-        "changes nothing",
+        "changes nothing, and what is gone already is not found",
         max_in_flight=timedelta(seconds=5),
         send_seconds=10.0,
         poll_seconds=0.5,
@@ -72,9 +76,13 @@ def _creation(name: str) -> Operation:
 
 
 _OPERATIONS = (
-    _power("vm.power_on"),
-    _power("vm.power_off"),
-    _power("vm.shutdown"),
+    _absolute("vm.power_on"),
+    _absolute("vm.power_off"),
+    _absolute("vm.shutdown"),
+    _absolute("vm.remove"),
+    _absolute("disk.switch"),
+    _absolute("image.delete"),
+    _creation("snapshot.create"),
     _creation("image.copy"),
     _creation("template.create"),
 )
@@ -85,6 +93,9 @@ _CAPABILITIES: Mapping[type[Any], Callable[[Calls], Any]] = {
     Power: LabPower,
     Images: LabImages,
     Templates: LabTemplates,
+    Snapshots: LabSnapshots,
+    Disks: LabDisks,
+    Machines: LabMachines,
 }
 
 

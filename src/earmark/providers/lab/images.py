@@ -1,4 +1,4 @@
-"""Copying a lab's disk images."""
+"""Copying and deleting a lab's disk images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,14 +7,17 @@ from earmark.domain.errors import Refused
 from earmark.domain.outcome import Found, Progress
 from earmark.providers.lab.calls import Calls, path
 from earmark.providers.lab.jobs import CreationJobs
+from earmark.providers.lab.states import StateJobs
 
 
 class LabImages(Images):
-    """Copies images; a done copy's result is the new image's id."""
+    """Copies and deletes images; a done copy's result is the new image's id, and a
+    deletion's the one that is gone."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._jobs = CreationJobs(calls, "image.copy")
+        self._deletions = StateJobs(calls, "image.delete", self._gone)
 
     def copy(self, image: str, domain: str, *, token: str, alias: str = "") -> str:
         """Start a copy; the same token with the same words is the same copy."""
@@ -39,3 +42,28 @@ class LabImages(Images):
         except Refused as refusal:
             if refusal.code != "not-found":
                 raise
+
+    def delete(self, image: str, *, token: str) -> str:
+        """Start the deletion; an image that is gone already is no error."""
+        return self._deletions.delete(path("images", image), token, image)
+
+    def deletions(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the deletions stand; none is missing."""
+        return self._deletions.stand(handles)
+
+    def find_deletion(self, image: str, token: str) -> Sequence[Found]:
+        """The deletion, or that the image is gone."""
+        return self._deletions.find(token, image)
+
+    def exists(self, image: str) -> bool:
+        """Asked about by its id, so that no list's lag hides it."""
+        try:
+            self._calls.read(path("images", image))
+        except Refused as refusal:
+            if refusal.code != "not-found":
+                raise
+            return False
+        return True
+
+    def _gone(self, image: str) -> str | None:
+        return None if self.exists(image) else image

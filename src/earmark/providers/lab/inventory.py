@@ -6,6 +6,7 @@ from earmark.domain.capabilities import InventorySource
 from earmark.domain.inventory import (
     Listing,
     ObservedDisk,
+    ObservedSnapshot,
     ObservedTemplate,
     ObservedVm,
     PowerState,
@@ -14,13 +15,13 @@ from earmark.providers.lab.calls import Calls
 
 
 class LabInventory(InventorySource):
-    """Lists VMs and templates."""
+    """Lists VMs, templates and snapshots."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
     def list_all(self) -> Listing:
-        """Everything in two requests, so not of one instant."""
+        """Everything in three requests, so not of one instant."""
         return Listing(
             vms=tuple(observed_vm(vm) for vm in self._calls.listed("vms")),
             templates=tuple(
@@ -30,6 +31,14 @@ class LabInventory(InventorySource):
                     images=tuple(template["images"]),
                 )
                 for template in self._calls.listed("templates")
+            ),
+            snapshots=tuple(
+                ObservedSnapshot(
+                    external_id=snapshot["id"],
+                    vm=snapshot["vm"],
+                    name=snapshot["name"],
+                )
+                for snapshot in self._calls.listed("snapshots")
             ),
         )
 

@@ -1,7 +1,7 @@
 """The lab's tasks as jobs, for all that makes something new.
 
 A handle is a task's id. When the lab has forgotten the task but shows what it made,
-the handle is `image:ID` or `template:ID`, and the job is done by that.
+the handle is `image:ID`, `snapshot:ID` or `template:ID`, and the job is done by that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,11 @@ from typing import Any
 from earmark.domain.outcome import Done, Failed, Found, Progress, Running
 from earmark.providers.lab.calls import Calls
 
-_MADE = {"image.copy": "image", "template.create": "template"}
+_MADE = {
+    "image.copy": "image",
+    "snapshot.create": "snapshot",
+    "template.create": "template",
+}
 
 
 class CreationJobs:
