@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.capabilities import Power
-from earmark.domain.command import ExternalJob
+from earmark.domain.command import Doubt, ExternalJob
 from earmark.domain.errors import UnknownName
 from earmark.domain.inventory import ObservedVm, PowerState
 from earmark.domain.lock import Lock, exclusive
@@ -53,10 +53,24 @@ class _PowerJob(ExternalJob[Powered]):
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
         external_id = ctx.request["vm"]
-        seen = ctx.connect(Power).vms([external_id]).get(external_id)
-        if seen is None or seen.power_state not in (self.target, self.on_the_way):
+        return self._candidates(ctx.connect(Power).vms([external_id]), external_id)
+
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        vms = {doubt.token: doubt.request["vm"] for doubt in doubts}
+        seen = ctx.connect(Power).vms(sorted(set(vms.values())))
+        return {token: cls._candidates(seen, vm) for token, vm in vms.items()}
+
+    @classmethod
+    def _candidates(
+        cls, seen: Mapping[str, ObservedVm], external_id: str
+    ) -> Sequence[Found]:
+        vm = seen.get(external_id)
+        if vm is None or vm.power_state not in (cls.target, cls.on_the_way):
             return []
-        return [Found(external_id, facts={"power_state": seen.power_state})]
+        return [Found(external_id, facts={"power_state": vm.power_state})]
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[Powered] | Failed:
         sent_at = ctx.sent_at

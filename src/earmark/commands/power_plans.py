@@ -7,7 +7,7 @@ from pydantic import Field
 
 from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
 from earmark.domain.authoring import Results, Tx
-from earmark.domain.command import Child, Command, Composite
+from earmark.domain.command import Child, Command, Composite, WhenLocked
 from earmark.domain.inventory import PowerState
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.refs import VmRef
@@ -42,10 +42,11 @@ class RestartVm(Composite[PowerState]):
 
 class PowerMany(Composite[int]):
     """Turn many VMs on or off, or shut them down: a few canaries first, and the rest
-    when all of those have ended well. After a failure nothing more is sent. The result
-    is how many VMs there are."""
+    when all of those have ended well. After a failure nothing more is sent. It waits
+    until no other task holds any of the VMs. The result is how many VMs there are."""
 
     title = "Power {target}: {vms}"
+    when_locked = WhenLocked.QUEUE
     vms: tuple[VmRef, ...] = Field(min_length=1, max_length=1000)
     target: Target
     #: How many of the VMs, from the first, go before the others; 0: all at once.

@@ -9,7 +9,7 @@ from pydantic import Field
 from earmark.commands.stands import one
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.capabilities import Images, Templates
-from earmark.domain.command import Child, Command, Composite, ExternalJob
+from earmark.domain.command import Child, Command, Composite, Doubt, ExternalJob
 from earmark.domain.errors import NameTaken, Rejected
 from earmark.domain.lock import Lock, exclusive, shared
 from earmark.domain.outcome import Done, Failed, Found, Job, Running
@@ -32,6 +32,12 @@ class CreateImageTemplate(ExternalJob[str]):
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
         return ctx.connect(Images).find(ctx.token)
+
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        return ctx.connect(Images).find_many([doubt.token for doubt in doubts])
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one(ctx.connect(Images).jobs([job]), job)

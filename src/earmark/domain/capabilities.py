@@ -99,6 +99,10 @@ class Images:
         """Every job or image that carries the token."""
         raise _unsupported(self, "find")
 
+    def find_many(self, tokens: Sequence[str]) -> Mapping[str, Sequence[Found]]:
+        """The same for many tokens; every one of them is in the answer."""
+        return {token: self.find(token) for token in tokens}
+
     def cancel(self, job: str) -> None:
         """Ask for the job to stop; ended jobs are left alone."""
         raise _unsupported(self, "cancel")

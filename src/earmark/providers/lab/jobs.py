@@ -43,17 +43,26 @@ class CreationJobs:
         A thing whose task is listed is not named a second time. Tasks are read
         before things: one that ends in between is seen at least once.
         """
-        tasks = [
-            task
-            for task in self._calls.listed("tasks", {"token": token})
-            if task["verb"] == self._verb and task["token"] == token
-        ]
-        by_task = {task["object"] for task in tasks}
-        return [_found_task(task, token) for task in tasks] + [
-            Found(self._handle(thing), token, Done(thing["id"]))
-            for thing in self._things()
-            if thing["token"] == token and thing["id"] not in by_task
-        ]
+        return self._carriers([token], {"token": token})[token]
+
+    def find_many(self, tokens: Sequence[str]) -> dict[str, list[Found]]:
+        """The same for many tokens, in two calls."""
+        return self._carriers(tokens)
+
+    def _carriers(
+        self, tokens: Sequence[str], query: Mapping[str, str] | None = None
+    ) -> dict[str, list[Found]]:
+        found: dict[str, list[Found]] = {token: [] for token in tokens}
+        by_task = set()
+        for task in self._calls.listed("tasks", query):
+            if task["verb"] == self._verb and task["token"] in found:
+                found[task["token"]].append(_found_task(task, task["token"]))
+                by_task.add(task["object"])
+        for thing in self._things():
+            if thing["token"] in found and thing["id"] not in by_task:
+                there = Found(self._handle(thing), thing["token"], Done(thing["id"]))
+                found[thing["token"]].append(there)
+        return found
 
     def ended(self, handle: str) -> bool:
         """True when the handle itself says that the job is done."""
