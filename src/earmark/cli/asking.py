@@ -55,7 +55,11 @@ def asks(function: F) -> F:
 
 def ask(engine: Engine, command: Command[Any], how: How) -> Exit:
     """Queue the command; wait for its end unless told not to."""
-    task = submit(engine, command)
+    return answer(engine, submit(engine, command), how)
+
+
+def answer(engine: Engine, task: Task, how: How) -> Exit:
+    """Wait for the end of what was asked for, or print its id."""
     if how.wait:
         return report(wait_for(engine, task.id, how.timeout), as_json=how.as_json)
     if how.as_json:

@@ -6,6 +6,8 @@ from typing import Any
 
 from earmark.domain.inventory import Disk, Provider, Zone
 from earmark.engine.browse import TaskFace
+from earmark.engine.cancel import Offer
+from earmark.engine.evidence import Case
 
 Document = dict[str, Any]
 
@@ -25,6 +27,9 @@ _TASK = (
     "zone",
     "role",
     "attempt",
+    "retry_of",
+    "retried_by",
+    "cancelled_by",
     "waiting_for",
     "created_at",
     "started_at",
@@ -37,6 +42,25 @@ def task_document(task: TaskFace) -> Document:
     """A task; `result` is null unless it ended well, `error` unless it did not."""
     facts = asdict(task)
     return {name: facts[name] for name in _TASK}
+
+
+def case_document(offer: Offer | None, held: Case | None) -> Document:
+    """What can be asked of one task now: `offer` says what a cancel would mean; with
+    `choices` and `evidence` a person decides about a held one."""
+    return {
+        "offer": asdict(offer) if offer else None,
+        "choices": [asdict(choice) for choice in held.choices] if held else [],
+        "evidence": [_piece(it) for it in held.seen] if held else [],
+    }
+
+
+def _piece(seen: Any) -> Document:
+    return {
+        "at": seen.at,
+        "kind": seen.kind,
+        "text": seen.text,
+        "external_id": seen.external_id,
+    }
 
 
 def vm_document(vm: Any, disks: Sequence[Disk]) -> Document:

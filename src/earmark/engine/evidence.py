@@ -1,0 +1,64 @@
+"""Evidence: what is known of a task that a person must decide about; only read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.errors import BadInput
+from earmark.domain.states import TaskState
+from earmark.domain.task import Placeholder, Task
+from earmark.engine.resolve import Choice, choices
+from earmark.store import placeholders, tasks
+from earmark.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A task with its newest effect, everything seen of that, and what can be decided
+    about it. `handle`: the provider's name for it, if an answer or a look gave one."""
+
+    task: Task
+    effect: Placeholder
+    seen: Sequence[sa.Row[Any]]
+    choices: tuple[Choice, ...]
+    handle: str | None
+
+
+def held_parts(tx: Transaction, task: Task) -> list[Task]:
+    """The task itself if it is held, otherwise its root's descendants that are."""
+    if task.state is TaskState.HELD:
+        return [task]
+    if not task.is_root or task.done:
+        return []
+    below = tasks.descendants(tx, task.id)
+    return [part for part in below if part.state is TaskState.HELD]
+
+
+def meant(tx: Transaction, task: Task) -> Task:
+    """The task that a decision is about: for a root, the one part of it that is held.
+
+    Raises `BadInput`, which names them, when several are.
+    """
+    held = held_parts(tx, task)
+    if len(held) > 1:
+        named = "; ".join(f"{part.id} ({part.title})" for part in held)
+        raise BadInput(
+            f"{len(held)} parts of “{task.title}” are held.",
+            hint=f"Decide about one at a time: {named}.",
+        )
+    return held[0] if held else task
+
+
+def case(tx: Transaction, task: Task) -> Case | None:
+    """What is known of a held task; None when it is not held."""
+    if task.state is not TaskState.HELD:
+        return None
+    effect = placeholders.of_task(tx, task.id)
+    if effect is None:
+        return None
+    seen = placeholders.evidence_of(tx, effect.id)
+    named = [piece.external_id for piece in seen if piece.external_id]
+    handle = effect.external_id or (named[-1] if named else None)
+    return Case(task, effect, seen, choices(effect), handle)
