@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 from earmark.web.pages import (
     ErrorPage,
+    LogPage,
     Page,
     ProviderFormPage,
     ProviderKind,
     ProviderPage,
     ProvidersPage,
+    Question,
+    QuestionPage,
     Shell,
     TaskFilters,
     TaskPage,
@@ -25,6 +28,7 @@ from earmark.web.pages import (
     WorkersPage,
 )
 from earmark.web.views import (
+    ChoiceView,
     DiskView,
     EvidenceView,
     FormField,
@@ -79,7 +83,6 @@ def task(number: int, title: str, state: str = "done", **changed: object) -> Tas
         started_at=None if state == "queued" else ago(minutes=number - 0.1),
         finished_at=ago(minutes=number - 0.7) if state == "done" else None,
         version=7,
-        offers=frozenset({"cancel", "retry"}),
     )
     return replace(made, **changed)  # type: ignore[arg-type]
 
@@ -117,7 +120,12 @@ COPYING = task(
     command="AddVmTemplate",
     progress=54,
     object=Ref("vm", "v2", "db-02", "/vms/v2"),
-    waiting_for=WaitingFor("children", "3 of 4 steps are under way", ago(minutes=1.5)),
+    waiting_for=WaitingFor(
+        "children",
+        "3 of 4 steps are under way",
+        ago(minutes=1.5),
+        NOW + timedelta(seconds=20),
+    ),
     children=(
         *COPIES,
         task(
@@ -140,6 +148,9 @@ FAILED = task(
     error=TaskError(
         "provider.refused", "The provider refused: the guest agent does not answer."
     ),
+    retry_of=identity(11),
+    retried_by=identity(8),
+    cancelled_by="grace",
 )
 HELD = task(
     5,
@@ -147,6 +158,7 @@ HELD = task(
     "held",
     waiting_for=WaitingFor("person", "a person must decide", ago(minutes=4)),
 )
+PART_HELD = replace(COPYING, children=(replace(HELD, depth=1, parent=COPYING.id),))
 RUNNING = task(
     3, "Power off web-01", "running", progress=30, message="The guest shuts down."
 )
@@ -230,7 +242,13 @@ PLACEHOLDER = PlaceholderView(
         EvidenceView(ago(minutes=4.5), "probe", "The VM is still on"),
         EvidenceView(ago(minutes=4), "probe", "The provider answered 503 three times"),
     ),
-    decidable=True,
+    choices=(
+        ChoiceView("adopt", "Adopt this id", "Follow what the provider knows by it."),
+        ChoiceView("absent", "Confirm absent", "It is not there: the task fails."),
+        ChoiceView("send-again", "Send again", "Once more. There may be two then."),
+        ChoiceView("watch", "Stop waiting, and watch", "The task ends interrupted."),
+    ),
+    handle="job-4711",
 )
 
 PROVIDERS = (
@@ -320,6 +338,7 @@ SHELL = Shell(
     now=NOW,
     user="ada",
     running=3,
+    needing=1,
     notices=(
         Notice(
             "bad",
@@ -333,9 +352,31 @@ SHELL = Shell(
     loopback=True,
     version="0.1.0",
 )
-QUIET_SHELL = replace(SHELL, notices=(), running=0)
+QUIET_SHELL = replace(SHELL, notices=(), running=0, needing=0)
 
 PARENT = Ref("task", COPYING.id, COPYING.title, COPYING.href)
+
+WAITING = (
+    LockView("shared", "vm", Ref("task", COPYING.id, COPYING.title, COPYING.href), NOW),
+    LockView("exclusive", "vm", Ref("task", QUEUED.id, QUEUED.title, QUEUED.href), NOW),
+)
+CANCEL = Question(
+    "cancel",
+    f"Cancel “{COPYING.title}”?",
+    "The provider is asked to stop what is under way; how that really ends counts.",
+    f"{COPYING.href}/cancel",
+    "Cancel the task",
+    COPYING.href,
+)
+AGAIN = Question(
+    "send-again",
+    "Send again?",
+    "The same request, once more. If the first one did arrive, there may be two.",
+    f"{HELD.href}/resolve",
+    "Send again",
+    HELD.href,
+    (("decision", "send-again"),),
+)
 
 PAGES: Mapping[str, Page] = {
     "vms": VmsPage(vms=VMS),
@@ -350,6 +391,7 @@ PAGES: Mapping[str, Page] = {
             ),
         ),
         "key-1",
+        WAITING,
     ),
     "template-new": TemplateFormPage(
         VM,
@@ -358,8 +400,16 @@ PAGES: Mapping[str, Page] = {
     ),
     "tasks": TasksPage(TASKS, TaskFilters(), ("AddVmTemplate", "StopVm"), "/tasks?a=b"),
     "tasks-none": TasksPage((), TaskFilters(q="nothing"), ("StopVm",)),
-    "task": TaskPage(COPYING, None, Ref("p", "lab", "Lab", "/p"), LOG, (), "key-1"),
-    "task-held": TaskPage(HELD, PARENT, None, LOG[-4:], (PLACEHOLDER,), "key-1"),
+    "task": TaskPage(
+        COPYING, None, Ref("p", "lab", "Lab", "/p"), LOG, (), "key-1", (CANCEL,)
+    ),
+    "task-held": TaskPage(
+        HELD, PARENT, None, LOG[-4:], (PLACEHOLDER,), "key-1", (CANCEL, AGAIN)
+    ),
+    "task-part-held": TaskPage(PART_HELD, None, None, LOG, (), "key-1", (CANCEL,)),
+    "log": LogPage(COPYING, LOG, "copied", None, "/tasks/2/log?after=1000"),
+    "log-none": LogPage(COPYING, (), "nothing"),
+    "question": QuestionPage(CANCEL, "key-1"),
     "task-failed": TaskPage(FAILED, None, None, (), (), "key-1"),
     "wait": WaitPage(RUNNING, "/tasks/1/wait?next=vm", "/pages/wait?hold=1", "/vms/v1"),
     "wait-no-worker": WaitPage(

@@ -18,6 +18,8 @@ from earmark.web.views import LogLine
 from . import samples
 
 VENDOR = STATIC / "vendor"
+#: Parts of pages that no stream sends: somebody types in them.
+FORMS = {"template_form.html", "question_form.html"}
 FIRST_PAGE_LIMIT = 60 * 1024
 TEMPLATES = sorted((HERE / "templates").rglob("*.html"))
 OWN_TEXTS = [*TEMPLATES, *sorted(path for path in STATIC.glob("*") if path.is_file())]
@@ -100,6 +102,7 @@ def every_fragment() -> list[fragments.Fragment]:
     vm, task, provider = samples.VM, samples.COPYING, samples.PROVIDERS[0]
     return [
         fragments.nav_tasks(2),
+        fragments.nav_needs(1),
         fragments.notices(samples.SHELL.notices),
         fragments.task_row(task),
         fragments.tasks_new(2, "/tasks"),
@@ -112,7 +115,7 @@ def every_fragment() -> list[fragments.Fragment]:
         fragments.vms_body(samples.VMS, "", True, None),
         fragments.vm_row(vm),
         fragments.vm_panel(vm),
-        fragments.vm_locks(vm, ()),
+        fragments.vm_locks(vm, (), samples.WAITING),
         fragments.vm_tasks(vm, samples.TASKS),
         fragments.provider_row(provider),
         fragments.provider_panel(provider),
@@ -135,7 +138,7 @@ def test_the_fragments_cover_every_partial() -> None:
     named = set(
         re.findall(r'_fragment\(\s*"(\w+)"', Path(fragments.__file__).read_text())
     )
-    assert {f"{name}.html" for name in named} | {"template_form.html"} == rendered
+    assert {f"{name}.html" for name in named} | FORMS == rendered
 
 
 def test_a_message_of_a_stream_keeps_its_form_whatever_a_name_holds() -> None:

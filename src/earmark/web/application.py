@@ -16,7 +16,7 @@ from earmark.web.api.application import create_api
 from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
-from earmark.web.routes import providers, rest, tasks, vms, waits
+from earmark.web.routes import deciding, logs, providers, rest, tasks, vms, waits
 from earmark.web.site import Site, bare_shell, html, show
 
 
@@ -33,6 +33,8 @@ def create_app(engine: Engine, settings: Settings) -> Starlette:
             *vms.ROUTES,
             *waits.ROUTES,
             *tasks.ROUTES,
+            *deciding.ROUTES,
+            *logs.ROUTES,
             *providers.ROUTES,
             *rest.ROUTES,
             Mount("/api/v1", api),

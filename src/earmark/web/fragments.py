@@ -7,7 +7,7 @@ there, so one message can serve every browser that listens to a topic.
 
 | topic | its fragments |
 |---|---|
-| every | `nav_tasks` |
+| every | `nav_tasks`, `nav_needs` |
 | `vms:QUERY` | `vms_body`, `vm_row` |
 | `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
 | `tasks:QUERY` | `task_row`, `tasks_new` |
@@ -76,6 +76,11 @@ def _fragment(name: str, identity: str, **shown: object) -> Fragment:
 def nav_tasks(running: int) -> Fragment:
     """Count the tasks under way, beside the link to them."""
     return _fragment("nav_tasks", "nav-tasks", running=running)
+
+
+def nav_needs(needing: int) -> Fragment:
+    """Count the tasks that need a person, and link to them."""
+    return _fragment("nav_needs", "nav-needs", needing=needing)
 
 
 def notices(notices: Sequence[Notice]) -> Fragment:
@@ -156,9 +161,13 @@ def vm_panel(vm: VmView) -> Fragment:
     return _fragment("vm_panel", f"vm-panel-{vm.id}", vm=vm)
 
 
-def vm_locks(vm: VmView, locks: Sequence[LockView]) -> Fragment:
-    """Show who holds the VM."""
-    return _fragment("vm_locks", f"vm-locks-{vm.id}", vm=vm, locks=locks)
+def vm_locks(
+    vm: VmView, locks: Sequence[LockView], waiting: Sequence[LockView]
+) -> Fragment:
+    """Show who holds the VM, and who waits for it."""
+    return _fragment(
+        "vm_locks", f"vm-locks-{vm.id}", vm=vm, locks=locks, waiting=waiting
+    )
 
 
 def vm_tasks(vm: VmView, tasks: Sequence[TaskView]) -> Fragment:

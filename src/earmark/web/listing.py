@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from earmark.web.reading.machines import PAGE, place_of
+from earmark.web.reading.tasks import FILTERS
 
 
 def vms_more(listed: Sequence[Any], q: str) -> str | None:
@@ -17,10 +18,6 @@ def vms_more(listed: Sequence[Any], q: str) -> str | None:
 
 def tasks_href(query: Mapping[str, str], **more: str) -> str:
     """Address a list of tasks with the same filters, and its page if told."""
-    kept = {
-        name: query[name]
-        for name in ("state", "outcome", "command", "q")
-        if query.get(name)
-    }
+    kept = {name: query[name] for name in FILTERS if query.get(name)}
     words = urlencode(kept | more)
     return f"/tasks?{words}" if words else "/tasks"

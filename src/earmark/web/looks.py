@@ -64,6 +64,16 @@ PLACEHOLDER_STATES: Mapping[str, Look] = {
     PlaceholderState.EXPLAINED: Look("info", "Explained", "idle"),
 }
 
+#: What happens next with a promised effect, in words; those that ended are missing.
+NEXT_STEPS: Mapping[str, str] = {
+    PlaceholderState.PLANNED: "Next: it is sent when its turn comes.",
+    PlaceholderState.SENDING: "Next: the provider's answer.",
+    PlaceholderState.BOUND: "Next: the provider is asked how it stands.",
+    PlaceholderState.IN_DOUBT: "Next: the provider is asked what became of it.",
+    PlaceholderState.HELD: "Next: a person decides. Until then nothing is sent.",
+    PlaceholderState.WATCHED: "Next: it is looked for at the provider now and then.",
+}
+
 HEALTH = {
     "ok": Look("circle-check", "Healthy", "ok"),
     "failing": Look("circle-x", "Failing", "bad"),

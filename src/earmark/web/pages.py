@@ -37,6 +37,8 @@ class Shell:
     now: datetime
     user: str | None = None
     running: int = 0
+    needing: int = 0
+    """How many tasks need a person."""
     notices: tuple[Notice, ...] = ()
     simulated: bool = False
     loopback: bool = False
@@ -91,6 +93,7 @@ class VmPage(Page):
     tasks: tuple[TaskView, ...]
     locks: tuple[LockView, ...]
     idempotency_key: str
+    waiting: tuple[LockView, ...] = ()
     can_make_template: bool = True
     template_name: FormField = TEMPLATE_NAME
 
@@ -129,6 +132,7 @@ class TaskFilters:
     outcome: str = ""
     command: str = ""
     q: str = ""
+    needs: str = ""
 
     @property
     def any(self) -> bool:
@@ -170,6 +174,22 @@ class TasksPage(Page):
 
 
 @dataclass(frozen=True)
+class Question:
+    """Something that is asked before it is done: what it means, and the form that
+    does it."""
+
+    name: str
+    title: str
+    text: str
+    action: str
+    word: str
+    """What the button says."""
+    back: str
+    """The page for those who would rather not."""
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class TaskPage(Page):
     """One task: where it stands, its tree, its log, and the evidence if in doubt."""
 
@@ -182,6 +202,8 @@ class TaskPage(Page):
     """The last lines only; the whole log is at `/tasks/{id}/log`."""
     placeholders: tuple[PlaceholderView, ...]
     idempotency_key: str
+    questions: tuple[Question, ...] = ()
+    """What is asked in a dialog before it is done."""
 
     @property
     def heading(self) -> str:
@@ -192,6 +214,39 @@ class TaskPage(Page):
     def topics(self) -> tuple[str, ...]:
         """The task, with its tree, log and placeholders."""
         return (f"task:{self.task.id}",)
+
+
+@dataclass(frozen=True)
+class LogPage(Page):
+    """A task's log, a thousand lines at a time, narrowed by words."""
+
+    template = "log.html"
+    section = "tasks"
+    task: TaskView
+    lines: tuple[LogLine, ...]
+    q: str = ""
+    first_href: str | None = None
+    """The beginning again, where this is not it."""
+    more_href: str | None = None
+
+    @property
+    def heading(self) -> str:
+        """Whose log it is."""
+        return f"Log of {self.task.title}"
+
+
+@dataclass(frozen=True)
+class QuestionPage(Page):
+    """A question as a page of its own, where there is no dialog."""
+
+    template = "question.html"
+    question: Question
+    idempotency_key: str
+
+    @property
+    def heading(self) -> str:
+        """What is asked."""
+        return self.question.title
 
 
 @dataclass(frozen=True)

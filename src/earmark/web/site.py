@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from earmark.domain.errors import BadInput, EarmarkError
 from earmark.domain.ids import new_id
 from earmark.domain.settings import Settings
+from earmark.engine import browse
 from earmark.engine.enqueue import transact
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
@@ -30,6 +31,7 @@ from earmark.web.views import Notice
 T = TypeVar("T")
 Form = Mapping[str, str]
 _LONGEST_KEY = 64
+_MOST_FIELDS = 200
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def _shell(tx: Transaction, notices: tuple[Notice, ...]) -> Shell:
         installation="Earmark",
         now=tx.now,
         running=reading_tasks.under_way(tx),
+        needing=browse.count_needing(tx),
         notices=notices,
         simulated=tx.execute(labs.limit(1)).first() is not None,
         loopback=True,
@@ -111,8 +114,10 @@ def posting(
     """Make an endpoint of a handler that takes a sent form and may block."""
 
     async def endpoint(request: Request) -> Response:
-        sent = await request.form(max_files=0, max_fields=100)
+        sent = await request.form(max_files=0, max_fields=_MOST_FIELDS)
         form = {name: value for name, value in sent.items() if isinstance(value, str)}
+        if len(form) != len(sent.multi_items()):
+            raise BadInput("Each field of a form is sent once.", hint="Go back.")
         return await run_in_threadpool(handler, request, form)
 
     return endpoint

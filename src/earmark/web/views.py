@@ -14,13 +14,6 @@ from typing import Literal
 
 from earmark.domain.states import Outcome, TaskState
 
-STOPPABLE = frozenset(TaskState) - {
-    TaskState.CANCELLING,
-    TaskState.UNDOING,
-    TaskState.DONE,
-}
-
-
 #: What is known of a worker's process.
 Heard = Literal["live", "draining", "silent", "gone"]
 
@@ -45,11 +38,14 @@ class TaskError:
 
 @dataclass(frozen=True)
 class WaitingFor:
-    """What a task waits for, and since when."""
+    """What a task waits for, since when, when it is looked at next, and who can end
+    it: `engine` or `person`."""
 
     kind: str
     text: str
     since: datetime
+    next_check: datetime | None = None
+    who: str = "engine"
 
 
 @dataclass(frozen=True)
@@ -78,8 +74,9 @@ class TaskView:
     version: int
     depth: int = 0
     children: tuple[TaskView, ...] = ()
-    offers: frozenset[str] = frozenset()
-    """What may be asked of it now: `cancel`, `retry`."""
+    retry_of: str | None = None
+    retried_by: str | None = None
+    cancelled_by: str | None = None
 
     @property
     def href(self) -> str:
@@ -98,15 +95,14 @@ class TaskView:
 
     @property
     def stoppable(self) -> bool:
-        """Whether asking it to stop still means something."""
-        return "cancel" in self.offers and self.state in STOPPABLE
+        """Whether it can be asked to stop, and was not yet."""
+        return self.parent is None and not self.done and self.cancelled_by is None
 
     @property
     def retryable(self) -> bool:
         """Whether a person may ask for the same again, as a new task."""
         ended_well = self.outcome in (Outcome.OK, Outcome.WARNED)
-        offered = "retry" in self.offers and self.done and self.parent is None
-        return offered and not ended_well
+        return self.done and self.parent is None and not ended_well
 
     @property
     def spoken(self) -> str:
@@ -114,6 +110,11 @@ class TaskView:
         if self.done:
             return f"{self.title}: {self.outcome}"
         return f"{self.title}: {self.state}, {self.progress // 25 * 25} percent"
+
+    @property
+    def held_parts(self) -> tuple[TaskView, ...]:
+        """The descendants about which a person must decide."""
+        return tuple(it for it in self.branches() if it.state == TaskState.HELD)
 
     def branches(self) -> tuple[TaskView, ...]:
         """The descendants, in the order in which a tree lists them."""
@@ -173,7 +174,7 @@ class VmView:
 
 @dataclass(frozen=True)
 class LockView:
-    """A lock that a root task holds on what the page shows."""
+    """A lock on what the page shows, which a root task holds or waits for."""
 
     mode: Literal["exclusive", "shared"]
     key: str
@@ -262,6 +263,15 @@ class EvidenceView:
 
 
 @dataclass(frozen=True)
+class ChoiceView:
+    """What a person can decide about a held effect: the word and what it does."""
+
+    decision: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
 class PlaceholderView:
     """A promised external effect, with all that is known about it."""
 
@@ -273,8 +283,10 @@ class PlaceholderView:
     first_sent_at: datetime | None
     next_check_at: datetime | None
     evidence: tuple[EvidenceView, ...]
-    decidable: bool = False
-    """Whether a person may say here what is true at the provider."""
+    choices: tuple[ChoiceView, ...] = ()
+    """What a person can decide here; none unless it is held."""
+    handle: str | None = None
+    """The provider's name for it, if an answer or a look gave one."""
 
 
 @dataclass(frozen=True)

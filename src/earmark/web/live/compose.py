@@ -32,7 +32,12 @@ class Composer:
         by_name: dict[str, list[PageTopic]] = {}
         for topic in sorted(topics):
             by_name.setdefault(topic.name, []).append(topic)
-        shown: Shown = {EVERY: (self._press(fragments.nav_tasks, tasks.under_way(tx)),)}
+        shown: Shown = {
+            EVERY: (
+                self._press(fragments.nav_tasks, tasks.under_way(tx)),
+                self._press(fragments.nav_needs, browse.count_needing(tx)),
+            )
+        }
         ways = {
             "vms": self._vms,
             "vm": self._vm,
@@ -88,12 +93,17 @@ class Composer:
     def _vm(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         ids = [topic.about for topic in wanted]
         views = machines.vm_views(tx, machines.vms_by_ids(tx, ids))
-        locks = machines.locks_on_vms(tx, ids)
+        locks, waiting = machines.locks_on_vms(tx, ids), machines.waiting(tx, ids)
         recent = tasks.recent_on(tx, "vm", ids)
         return {
             PageTopic("vm", vm.id): (
                 self._press(fragments.vm_panel, vm),
-                self._press(fragments.vm_locks, vm, locks.get(vm.id, ())),
+                self._press(
+                    fragments.vm_locks,
+                    vm,
+                    locks.get(vm.id, ()),
+                    waiting.get(vm.id, ()),
+                ),
                 self._press(fragments.vm_tasks, vm, recent.get(vm.id, ())),
             )
             for vm in views

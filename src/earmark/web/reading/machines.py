@@ -86,12 +86,23 @@ def locks_on_vms(
     tx: Transaction, ids: Iterable[str]
 ) -> dict[str, tuple[LockView, ...]]:
     """VM id → who holds it."""
-    locks, tasks = schema.locks, schema.tasks
+    return _by_vm(tx, schema.locks, ids, schema.locks.c.since)
+
+
+def waiting(tx: Transaction, ids: Iterable[str]) -> dict[str, tuple[LockView, ...]]:
+    """VM id → who waits for it, the next one first."""
+    return _by_vm(tx, schema.lock_queue, ids)
+
+
+def _by_vm(
+    tx: Transaction, table: sa.Table, ids: Iterable[str], *order: sa.Column[Any]
+) -> dict[str, tuple[LockView, ...]]:
+    tasks = schema.tasks
     query = (
-        sa.select(locks.c.mode, locks.c.name, locks.c.since, tasks.c.id, tasks.c.title)
-        .join(tasks, tasks.c.id == locks.c.root_id)
-        .where(locks.c.kind == "vm", locks.c.name.in_(list(ids)))
-        .order_by(locks.c.since, tasks.c.id)
+        sa.select(table.c.mode, table.c.name, table.c.since, tasks.c.id, tasks.c.title)
+        .join(tasks, tasks.c.id == table.c.root_id)
+        .where(table.c.kind == "vm", table.c.name.in_(list(ids)))
+        .order_by(*order, tasks.c.id)
     )
     found: dict[str, tuple[LockView, ...]] = {}
     for row in tx.execute(query):

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -16,8 +16,8 @@ from earmark.engine import browse
 from earmark.store import schema
 from earmark.store.database import Transaction
 from earmark.store.tasks import from_row, select_tasks
+from earmark.web.reading.promises import promises
 from earmark.web.views import (
-    EvidenceView,
     LogLine,
     PlaceholderView,
     Ref,
@@ -30,6 +30,8 @@ E = TypeVar("E", bound=StrEnum)
 
 RECENT = 10
 LOG_TAIL = 200
+#: By what a list of tasks is narrowed, as its address says it.
+FILTERS = ("state", "outcome", "command", "q", "needs")
 OPEN_STATES = tuple(state for state in TaskState if state is not TaskState.DONE)
 _PAGES = {"vm": "/vms/{}", "provider": "/providers/{}", "template": "/templates"}
 
@@ -69,13 +71,14 @@ def view(face: browse.TaskFace) -> TaskView:
         zone=face.zone,
         role=face.role,
         attempt=face.attempt,
-        waiting_for=WaitingFor(reason.kind, reason.text, reason.since)
-        if reason
-        else None,
+        waiting_for=WaitingFor(**asdict(reason)) if reason else None,
         created_at=face.created_at,
         started_at=face.started_at,
         finished_at=face.finished_at,
         version=face.version,
+        retry_of=face.retry_of,
+        retried_by=face.retried_by,
+        cancelled_by=face.cancelled_by,
     )
 
 
@@ -191,7 +194,7 @@ def details(tx: Transaction, ids: Iterable[str]) -> dict[str, TaskDetail]:
     for member in family:
         below[member.parent_id].append(member.id)
     logs = _logs(tx, [task.id for task in asked])
-    effects = _placeholders(tx, [task.id for task in asked])
+    effects = promises(tx, [task.id for task in asked])
     providers = _providers(tx, asked)
     found = {}
     for task in asked:
@@ -233,39 +236,6 @@ def _logs(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[LogLine, ...]]
     return found
 
 
-def _placeholders(
-    tx: Transaction, ids: Sequence[str]
-) -> dict[str, tuple[PlaceholderView, ...]]:
-    """Every promise of these tasks, the replaced ones too, with its evidence."""
-    table, pieces = schema.placeholders, schema.evidence
-    query = sa.select(table).where(table.c.task_id.in_(ids)).order_by(table.c.id)
-    rows = tx.execute(query).all()
-    evidence: dict[str, tuple[EvidenceView, ...]] = {}
-    query = (
-        sa.select(pieces)
-        .where(pieces.c.placeholder_id.in_([row.id for row in rows]))
-        .order_by(pieces.c.id)
-    )
-    for piece in tx.execute(query):
-        seen = EvidenceView(piece.at, piece.kind, piece.text)
-        earlier = evidence.get(piece.placeholder_id, ())
-        evidence[piece.placeholder_id] = (*earlier, seen)
-    found: dict[str, tuple[PlaceholderView, ...]] = {}
-    for row in rows:
-        effect = PlaceholderView(
-            id=row.id,
-            operation=row.operation,
-            effect_class=row.effect,
-            state=row.state,
-            external_id=row.external_id,
-            first_sent_at=row.first_sent_at,
-            next_check_at=row.next_check_at,
-            evidence=evidence.get(row.id, ()),
-        )
-        found[row.task_id] = (*found.get(row.task_id, ()), effect)
-    return found
-
-
 def _providers(tx: Transaction, shown: Sequence[Task]) -> dict[str, Ref]:
     table = schema.providers
     ids = {task.provider_id for task in shown if task.provider_id}
@@ -278,14 +248,25 @@ def _providers(tx: Transaction, shown: Sequence[Task]) -> dict[str, Ref]:
 
 def filter_of(query: Mapping[str, str]) -> browse.TaskFilter:
     """Read the filters of a list's address; raises `BadInput` for no such state."""
-    words = {name: query.get(name, "") for name in ("state", "outcome", "command", "q")}
+    words = {name: query.get(name, "") for name in FILTERS}
     return browse.TaskFilter(
         states=_members(TaskState, "state", words["state"]),
         outcomes=_members(Outcome, "outcome", words["outcome"]),
         command=words["command"],
         text=words["q"],
+        needs_person=_needs_me(words["needs"]),
         before=query.get("before", ""),
     )
+
+
+def _needs_me(word: str) -> bool:
+    if word not in ("", "me"):
+        raise BadInput(
+            f"Nobody is called {word[:40]!r} here.",
+            hint="Use needs=me.",
+            fields={"needs": "is unknown"},
+        )
+    return bool(word)
 
 
 def narrow(which: browse.TaskFilter, **more: Any) -> browse.TaskFilter:

@@ -1,22 +1,22 @@
-"""Tasks: the list, one of them, its log."""
+"""Tasks: the list, and one of them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from earmark.domain.errors import UnknownName
-from earmark.engine import browse
-from earmark.store import journal
+from earmark.domain.task import Task
+from earmark.engine import browse, evidence
+from earmark.engine import cancel as cancelling
 from earmark.store import tasks as rows
+from earmark.store.database import Transaction
+from earmark.web import questions
 from earmark.web.flash import notices_of
 from earmark.web.listing import tasks_href
-from earmark.web.pages import TaskFilters, TaskPage, TasksPage
+from earmark.web.pages import Question, TaskFilters, TaskPage, TasksPage
 from earmark.web.reading import tasks as reading_tasks
-from earmark.web.rendering import iso
-from earmark.web.site import Site, fresh_key, show, site_of
+from earmark.web.site import fresh_key, show, site_of
 
 
 def tasks(request: Request) -> Response:
@@ -31,7 +31,7 @@ def tasks(request: Request) -> Response:
         return TasksPage(
             tasks=shown,
             filters=TaskFilters(
-                *(query.get(name, "") for name in ("state", "outcome", "command", "q"))
+                **{name: query.get(name, "") for name in reading_tasks.FILTERS}
             ),
             commands=tuple(kind.__name__ for kind in site.engine.commands),
             older_href=tasks_href(query, before=shown[-1].id) if more else None,
@@ -43,50 +43,31 @@ def tasks(request: Request) -> Response:
 
 def task(request: Request) -> Response:
     """Show one task with its tree, its log and its evidence."""
-    task_id = request.path_params["task"]
-    found = site_of(request).read(lambda tx: reading_tasks.details(tx, [task_id]))
-    if task_id not in found:
-        raise UnknownName(
-            f"There is no task {task_id!r}.",
-            hint="Look for it among the tasks: /tasks",
+    site, task_id = site_of(request), request.path_params["task"]
+
+    def work(tx: Transaction) -> TaskPage:
+        row = rows.get(tx, task_id)
+        detail = reading_tasks.details(tx, [task_id])[task_id]
+        return TaskPage(
+            task=detail.task,
+            parent=detail.parent,
+            provider=detail.provider,
+            log=detail.log,
+            placeholders=detail.placeholders,
+            idempotency_key=fresh_key(),
+            questions=_questions(tx, row),
         )
-    detail = found[task_id]
-    page = TaskPage(
-        task=detail.task,
-        parent=detail.parent,
-        provider=detail.provider,
-        log=detail.log,
-        placeholders=detail.placeholders,
-        idempotency_key=fresh_key(),
-    )
+
+    page = site.read(work)
     return show(request, page, notices=notices_of(request))
 
 
-def log(request: Request) -> Response:
-    """Answer with a task's whole log as text."""
-    site, task_id = site_of(request), request.path_params["task"]
-    site.read(lambda tx: rows.get(tx, task_id))
-    headers = {"Cache-Control": "no-store"}
-    return StreamingResponse(
-        log_lines(site, task_id), headers=headers, media_type="text/plain"
-    )
-
-
-def log_lines(site: Site, task_id: str) -> Iterator[str]:
-    """Read a log piece by piece, one line of text for each."""
-    seen = 0
-    while True:
-        after = seen
-        lines = site.read(lambda tx: journal.lines(tx, task_id, after=after))  # noqa: B023
-        for line in lines:
-            yield f"{line.number:>6} {iso(line.at)} {line.level:<7} {line.text}\n"
-            seen = line.number
-        if not lines:
-            return
+def _questions(tx: Transaction, row: Task) -> tuple[Question, ...]:
+    cancel = questions.of_cancel(row, cancelling.offer(tx, row))
+    return (cancel, *questions.of_decisions(evidence.case(tx, row)))
 
 
 ROUTES = [
     Route("/tasks", tasks),
     Route("/tasks/{task}", task),
-    Route("/tasks/{task}/log", log),
 ]

@@ -73,6 +73,7 @@ def vm(request: Request) -> Response:
             vm=shown,
             tasks=reading_tasks.recent_on(tx, "vm", [shown.id]).get(shown.id, ()),
             locks=machines.locks_on_vms(tx, [shown.id]).get(shown.id, ()),
+            waiting=machines.waiting(tx, [shown.id]).get(shown.id, ()),
             idempotency_key=fresh_key(),
             can_make_template=_can_copy(site, shown),
         )
