@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from starlette.testclient import TestClient
 
+from earmark.domain.settings import Settings
+from earmark.engine.runtime import Engine
+from earmark.web.application import create_app
+
+from .deciding import Desk
 from .house import House
 from .preview import Preview
 
@@ -72,3 +78,13 @@ def quiet_house(tmp_path: Path) -> Iterator[House]:
     """A house of one's own, without a worker and without a provider."""
     with House(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def desk(engine: Engine, settings: Settings) -> Iterator[Desk]:
+    """The web in the test's own process, over a scripted provider, on both stores."""
+    app = create_app(engine, settings)
+    client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+    yield Desk(engine, client)
+    client.close()
+    app.state.site.watcher.close()

@@ -3,6 +3,7 @@ answered, at once or when the task is over."""
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Header
@@ -12,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 from earmark.domain.command import Command
 from earmark.domain.errors import BadInput
 from earmark.domain.task import Task
-from earmark.engine import browse
+from earmark.engine import browse, cancel, evidence
 from earmark.engine.tx import EngineTx
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
-from earmark.web.api.documents import TaskOut
+from earmark.web.api.documents import OneTaskOut
 from earmark.web.site import Site
 
 LONGEST_WAIT = 60
@@ -40,18 +41,31 @@ def seconds_of(prefer: str) -> int | None:
     return min(int(found[1]), LONGEST_WAIT) if found else None
 
 
-def task_document(tx: Transaction, task_id: str) -> TaskOut:
-    """Read one task; raises `UnknownName`."""
-    return TaskOut.model_validate(browse.face(tx, rows.get(tx, task_id)))
+def task_document(tx: Transaction, task_id: str) -> OneTaskOut:
+    """Read one task with what can be asked of it now; raises `UnknownName`."""
+    task = rows.get(tx, task_id)
+    offered, held = cancel.offer(tx, task), evidence.case(tx, task)
+    facts = asdict(browse.face(tx, task)) | {
+        "offer": offered and asdict(offered),
+        "choices": [asdict(it) for it in held.choices] if held else [],
+        "evidence": [it._mapping for it in held.seen] if held else [],
+    }
+    return OneTaskOut.model_validate(facts)
 
 
-async def ended(site: Site, task_id: str, seconds: int | None) -> TaskOut:
+async def ended(site: Site, task_id: str, seconds: int | None) -> OneTaskOut:
     """Read a task, when it is over or so many seconds are."""
     document = await run_in_threadpool(site.read, lambda tx: task_document(tx, task_id))
     if seconds is None or document.over:
         return document
     await site.watcher.over(task_id, seconds)
     return await run_in_threadpool(site.read, lambda tx: task_document(tx, task_id))
+
+
+def refuse_empty(key: str | None) -> None:
+    """Raise `BadInput` for a key that says nothing."""
+    if key is not None and not key.strip():
+        raise BadInput("The Idempotency-Key is empty.", hint="Leave it out instead.")
 
 
 async def enqueue(
@@ -61,16 +75,20 @@ async def enqueue(
     prefer: str,
 ) -> Response:
     """Queue a command: 202 with its task, or 200 with the end if that is waited for."""
-    if key is not None and not key.strip():
-        raise BadInput("The Idempotency-Key is empty.", hint="Leave it out instead.")
+    refuse_empty(key)
 
     def work(tx: EngineTx) -> Task:
         return make(tx).enqueue(tx, key=key)
 
     task = await run_in_threadpool(site.transact, work)
+    return await answer(site, task.id, prefer)
+
+
+async def answer(site: Site, task_id: str, prefer: str) -> Response:
+    """Answer for a task that something was asked of: 202, or 200 with the end."""
     seconds = seconds_of(prefer)
-    document = await ended(site, task.id, seconds)
-    headers = {"Location": f"/api/v1/tasks/{task.id}", "Cache-Control": "no-store"}
+    document = await ended(site, task_id, seconds)
+    headers = {"Location": f"/api/v1/tasks/{task_id}", "Cache-Control": "no-store"}
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
     waited = seconds is not None and document.over

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from earmark.domain.command import Command
 from earmark.engine import describe
 from earmark.web.api.asking import IdempotencyKey, Prefer, enqueue
-from earmark.web.api.documents import CommandOut, TaskOut
+from earmark.web.api.documents import CommandOut, OneTaskOut
 from earmark.web.site import site_of
 
 router = APIRouter(prefix="/commands", tags=["commands"])
@@ -20,7 +20,7 @@ def list_commands(request: Request) -> list[CommandOut]:
     return [_document(command) for command in site_of(request).engine.commands]
 
 
-@router.post("/{name}", response_model=TaskOut, status_code=202)
+@router.post("/{name}", response_model=OneTaskOut, status_code=202)
 async def run_command(
     request: Request,
     name: str,

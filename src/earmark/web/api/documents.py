@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earmark.domain.inventory import PowerState
 from earmark.domain.states import Outcome, TaskState
+from earmark.engine.resolve import Decision
 
 
 class Document(BaseModel):
@@ -24,11 +25,13 @@ class ObjectOut(Document):
 
 
 class WaitingForOut(Document):
-    """What an unfinished task waits for, and since when."""
+    """What an unfinished task waits for, since when, and when it is looked at next."""
 
     kind: str
     text: str
     since: datetime
+    next_check: datetime | None
+    who: str = Field(description="Who can end it: `engine` or `person`")
 
 
 class TaskOut(Document):
@@ -49,6 +52,9 @@ class TaskOut(Document):
     zone: str
     role: str
     attempt: int
+    retry_of: str | None
+    retried_by: str | None = Field(description="The newest task that tries it again")
+    cancelled_by: str | None
     waiting_for: WaitingForOut | None
     created_at: datetime
     started_at: datetime | None
@@ -60,6 +66,53 @@ class TaskOut(Document):
         """Whether waiting helps no more."""
         asked = self.waiting_for is not None and self.waiting_for.kind == "person"
         return asked or self.state in (TaskState.DONE, TaskState.HELD)
+
+
+class OfferOut(Document):
+    """What a cancel would mean now."""
+
+    kind: str
+    text: str
+
+
+class ChoiceOut(Document):
+    """What a person can decide about a held task."""
+
+    decision: Decision
+    label: str
+    text: str
+
+
+class EvidenceOut(Document):
+    """Something seen of what a held task asked for."""
+
+    at: datetime
+    kind: str
+    text: str
+    external_id: str | None
+
+
+class OneTaskOut(TaskOut):
+    """One run of a command, and what can be asked of it now."""
+
+    offer: OfferOut | None = Field(
+        description="What a cancel would mean; null when it cannot be cancelled"
+    )
+    choices: list[ChoiceOut] = Field(
+        description="What a person can decide; empty unless it is held"
+    )
+    evidence: list[EvidenceOut] = Field(description="What was seen, if it is held")
+
+
+class ResolveIn(BaseModel):
+    """A person's decision about a held task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Decision
+    external_id: str | None = Field(
+        None, max_length=1000, description="What to adopt, by its id at the provider"
+    )
 
 
 class LogLineOut(Document):

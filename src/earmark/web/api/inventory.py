@@ -13,8 +13,8 @@ from earmark.store import inventory, workers
 from earmark.web.api.asking import IdempotencyKey, Prefer, enqueue
 from earmark.web.api.documents import (
     DiskOut,
+    OneTaskOut,
     ProviderOut,
-    TaskOut,
     TemplateOut,
     VerifyIn,
     VmOut,
@@ -58,7 +58,7 @@ def get_vm(request: Request, vm: str) -> VmOut:
     return site_of(request).read(lambda tx: _vm(machines.vm_view(tx, vm)))
 
 
-@router.post("/vms/{vm}/actions/{verb}", response_model=TaskOut, status_code=202)
+@router.post("/vms/{vm}/actions/{verb}", response_model=OneTaskOut, status_code=202)
 async def act_on_vm(
     request: Request,
     vm: str,
@@ -94,7 +94,7 @@ def list_providers(request: Request) -> list[ProviderOut]:
     return [ProviderOut.model_validate(provider) for provider in found]
 
 
-@router.post("/providers/verify", response_model=TaskOut, status_code=202)
+@router.post("/providers/verify", response_model=OneTaskOut, status_code=202)
 async def verify_provider(
     request: Request,
     body: VerifyIn,

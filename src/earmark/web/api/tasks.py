@@ -13,7 +13,7 @@ from earmark.store import inventory, journal
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
 from earmark.web.api.asking import Prefer, ended, seconds_of
-from earmark.web.api.documents import LogLineOut, TaskOut
+from earmark.web.api.documents import LogLineOut, OneTaskOut, TaskOut
 from earmark.web.reading import tasks as reading_tasks
 from earmark.web.site import site_of
 
@@ -35,6 +35,7 @@ def list_tasks(
     parent: str = "",
     q: Annotated[str, Query(description="Words of the title")] = "",
     all: Annotated[bool, Query(description="Children too")] = False,
+    needs_person: Annotated[bool, Query(description="Only held ones")] = False,
     limit: Annotated[int, Query(ge=1, le=MOST)] = browse.PAGE,
     cursor: Annotated[str, Query(description="Of the `Link` before")] = "",
 ) -> list[TaskOut]:
@@ -51,6 +52,7 @@ def list_tasks(
             owner=user,
             parent=parent,
             children_too=all,
+            needs_person=needs_person,
             before=cursor,
         )
         listed = browse.list_tasks(tx, exact, limit + 1)
@@ -70,7 +72,7 @@ async def get_task(
     task_id: str,
     prefer: Prefer = "",
     if_none_match: Annotated[str, Header()] = "",
-) -> TaskOut:
+) -> OneTaskOut:
     """One task, at once or when it is over (`Prefer: wait=N`)."""
     seconds = seconds_of(prefer)
     document = await ended(site_of(request), task_id, seconds)
@@ -99,13 +101,14 @@ def get_log(
     request: Request,
     task_id: str,
     after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    q: Annotated[str, Query(description="Only lines with all these words")] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> list[LogLineOut]:
     """Lines of a task's log with a number above `after`."""
 
     def work(tx: Transaction) -> list[LogLineOut]:
         rows.get(tx, task_id)
-        lines = journal.lines(tx, task_id, after=after, limit=limit)
+        lines = journal.lines(tx, task_id, after=after, containing=q, limit=limit)
         return [LogLineOut.model_validate(line) for line in lines]
 
     return site_of(request).read(work)

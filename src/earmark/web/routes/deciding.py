@@ -81,14 +81,19 @@ def ask_decision(request: Request) -> Response:
 def resolve(request: Request, form: Form) -> Response:
     """Carry out a decision about a held task, and show it again."""
     decision = decision_of(form.get("decision", ""))
-    task = resolving.resolve(
-        site_of(request).engine,
-        request.path_params["task"],
-        decision,
-        LOCAL_OWNER,
-        external_id=form.get("external_id", "").strip() or None,
-    )
+    named = form.get("external_id", "").strip() or None
+    task = decide(site_of(request), request.path_params["task"], decision, named)
     return go(f"/tasks/{task.id}")
+
+
+def decide(
+    site: Site, task_id: str, decision: Decision, external_id: str | None
+) -> Task:
+    """Resolve a held task; a root stands for the one part of it that is held."""
+    part = site.read(lambda tx: evidence.meant(tx, rows.get(tx, task_id)))
+    return resolving.resolve(
+        site.engine, part.id, decision, LOCAL_OWNER, external_id=external_id
+    )
 
 
 def decision_of(word: str) -> Decision:
