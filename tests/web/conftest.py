@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from starlette.testclient import TestClient
 
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
@@ -84,7 +83,5 @@ def quiet_house(tmp_path: Path) -> Iterator[House]:
 def desk(engine: Engine, settings: Settings) -> Iterator[Desk]:
     """The web in the test's own process, over a scripted provider, on both stores."""
     app = create_app(engine, settings)
-    client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
-    yield Desk(engine, client)
-    client.close()
+    yield Desk(engine, app)
     app.state.site.watcher.close()

@@ -3,10 +3,12 @@ commands the test carries out step by step."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.testclient import TestClient
+import httpx
+from starlette.applications import Starlette
 
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.command import Child, Command, Composite
@@ -31,13 +33,36 @@ class MakeAllBlindly(Composite[str]):
         return " ".join(results.of(it, MakeBlindly) for it in self.whats)
 
 
+class Client:
+    """Asks the application, with no server between; redirects are not followed."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+
+    def get(self, path: str) -> httpx.Response:
+        return self._ask("GET", path)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self._ask("POST", path, **options)
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def answer() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://127.0.0.1"
+            ) as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(answer())
+
+
 class Desk:
     """A stage, and somebody with a browser and a script in front of it."""
 
-    def __init__(self, engine: Engine, client: TestClient) -> None:
+    def __init__(self, engine: Engine, app: Starlette) -> None:
         self.stage = Stage(engine)
         self.stage.engine.commands.register(MakeAllBlindly)
-        self.client = client
+        self.client = Client(app)
 
     def held(self, what: str = "bell") -> Task:
         """A task whose one request was lost, at a provider that can tell nothing."""

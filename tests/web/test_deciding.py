@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -227,10 +228,10 @@ def test_a_log_is_searched_and_taken_away_whole(desk: Desk) -> None:
     task = desk.stage.run(Make(provider="p-1", what="bell"))
     own = [line["text"] for line in desk.json(f"/tasks/{task.id}/log")]
 
-    def more(tx: object) -> None:
+    def more(tx: Any) -> None:
         for number in range(1100):
             text = f"Copied <{number}> of 100 %"
-            journal.log(tx, task.id, text)  # type: ignore[arg-type]
+            journal.log(tx, task.id, text)
 
     desk.stage.engine.write(more)
     page = desk.page(f"/tasks/{task.id}/log?q=COPIED+<77>")
@@ -259,15 +260,15 @@ def test_a_vm_names_its_holder_and_who_waits_in_order(desk: Desk) -> None:
         for what in ("first", "second", "third")
     ]
 
-    def work(tx: object) -> str:
-        vm_id: str = inventory.insert_vm(
-            tx,  # type: ignore[arg-type]
+    def work(tx: Any) -> str:
+        vm_id = inventory.insert_vm(
+            tx,
             {
                 "provider_id": "p-1",
                 "external_id": "v-1",
                 "name": "web01",
                 "power_state": PowerState.ON,
-                "observed_at": tx.now,  # type: ignore[attr-defined]
+                "observed_at": tx.now,
                 "command_at": None,
             },
         )
@@ -276,16 +277,16 @@ def test_a_vm_names_its_holder_and_who_waits_in_order(desk: Desk) -> None:
             (schema.lock_queue, tasks[:0:-1]),
         ):
             for task in some:
-                tx.execute(  # type: ignore[attr-defined]
+                tx.execute(
                     sa.insert(table).values(
                         kind="vm",
                         name=vm_id,
                         root_id=task.id,
                         mode="exclusive",
-                        since=tx.now,  # type: ignore[attr-defined]
+                        since=tx.now,
                     )
                 )
-        return vm_id
+        return str(vm_id)
 
     vm_id = desk.stage.engine.write(work)
     page = desk.page(f"/vms/{vm_id}")
