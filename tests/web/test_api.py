@@ -26,6 +26,9 @@ NAMES = {
     "zone",
     "role",
     "attempt",
+    "retry_of",
+    "retried_by",
+    "cancelled_by",
     "waiting_for",
     "created_at",
     "started_at",
@@ -52,7 +55,8 @@ def test_a_command_is_accepted_and_can_be_followed(house: House) -> None:
     assert answer.status_code == 202
     assert answer.headers["retry-after"]
     task = answer.json()
-    assert set(task) == NAMES
+    assert set(task) == NAMES | {"offer", "choices", "evidence"}
+    assert set(house.json("/tasks")[0]) == NAMES
     assert answer.headers["location"] == f"/api/v1/tasks/{task['id']}"
     assert task["created_at"].endswith("Z")
     assert task["object"]["name"] == "web02"
@@ -164,6 +168,9 @@ def test_the_description_is_openapi_3_1_and_names_every_path(house: House) -> No
         "/tasks/{task_id}",
         "/tasks/{task_id}/children",
         "/tasks/{task_id}/log",
+        "/tasks/{task_id}/cancel",
+        "/tasks/{task_id}/retry",
+        "/tasks/{task_id}/resolve",
         "/commands",
         "/commands/{name}",
         "/vms",

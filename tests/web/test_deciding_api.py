@@ -108,9 +108,3 @@ def test_lists_and_logs_are_narrowed(desk: Desk) -> None:
     some = desk.json(f"/tasks/{held.id}/log?q=HELD")
     assert some
     assert some == [line for line in whole if "held" in line["text"].lower()]
-
-
-def test_the_description_names_them(desk: Desk) -> None:
-    paths = desk.json("/openapi.json")["paths"]
-    for verb in ("cancel", "retry", "resolve"):
-        assert set(paths[f"/tasks/{{task_id}}/{verb}"]) == {"post"}
