@@ -156,7 +156,9 @@ HELD = task(
     5,
     "Power off edge-gateway-with-a-rather-long-name-01",
     "held",
-    waiting_for=WaitingFor("person", "a person must decide", ago(minutes=4)),
+    waiting_for=WaitingFor(
+        "person", "a person must decide", ago(minutes=4), who="person"
+    ),
 )
 PART_HELD = replace(COPYING, children=(replace(HELD, depth=1, parent=COPYING.id),))
 RUNNING = task(

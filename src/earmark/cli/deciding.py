@@ -134,7 +134,8 @@ def _show(engine: Engine, task: Task, known: Case | None, as_json: bool) -> Exit
         print_json(task_document(shown) | case_document(None, known))
     else:
         print_case(known)
-    say(f"Nothing was decided: give one of {_flags(*Decision)}.")
+    if known.choices:
+        say(f"Nothing was decided: give one of {_flags(*Decision)}.")
     return Exit.USAGE
 
 

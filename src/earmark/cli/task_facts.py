@@ -65,6 +65,9 @@ def print_case(held: Case) -> None:
     click.echo("")
     pieces = [(moment(it.at), it.kind, it.text) for it in held.seen]
     print_rows(("SEEN AT", "KIND", "EVIDENCE"), pieces)
+    if not held.choices:
+        click.echo("\nDecided already; the provider is being asked once more.")
+        return
     click.echo("")
     ways = [(FLAGS[it.decision], f"{it.label}: {it.text}") for it in held.choices]
     print_rows(("TO DECIDE", "WHAT IT DOES"), ways)

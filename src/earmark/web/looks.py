@@ -64,8 +64,7 @@ PLACEHOLDER_STATES: Mapping[str, Look] = {
     PlaceholderState.EXPLAINED: Look("info", "Explained", "idle"),
 }
 
-#: What happens next with a promised effect, in words; those that ended are missing.
-NEXT_STEPS: Mapping[str, str] = {
+_NEXT_STEPS: Mapping[str, str] = {
     PlaceholderState.PLANNED: "Next: it is sent when its turn comes.",
     PlaceholderState.SENDING: "Next: the provider's answer.",
     PlaceholderState.BOUND: "Next: the provider is asked how it stands.",
@@ -120,6 +119,13 @@ def task_look(state: str, outcome: str | None) -> Look:
     if outcome is not None:
         return OUTCOMES.get(outcome, UNKNOWN)
     return TASK_STATES.get(state, UNKNOWN)
+
+
+def next_step(state: str, undecided: bool) -> str:
+    """Say what happens next with a promised effect; nothing once it has ended."""
+    if state == PlaceholderState.HELD and not undecided:
+        return "Next: the provider is asked once more, before the decision counts."
+    return _NEXT_STEPS.get(state, "")
 
 
 def state_choices() -> list[tuple[str, str]]:

@@ -112,9 +112,15 @@ class TaskView:
         return f"{self.title}: {self.state}, {self.progress // 25 * 25} percent"
 
     @property
-    def held_parts(self) -> tuple[TaskView, ...]:
+    def needs_person(self) -> bool:
+        """Whether it is held, and nobody has decided yet."""
+        reason = self.waiting_for
+        return self.state == TaskState.HELD and bool(reason and reason.who == "person")
+
+    @property
+    def undecided(self) -> tuple[TaskView, ...]:
         """The descendants about which a person must decide."""
-        return tuple(it for it in self.branches() if it.state == TaskState.HELD)
+        return tuple(it for it in self.branches() if it.needs_person)
 
     def branches(self) -> tuple[TaskView, ...]:
         """The descendants, in the order in which a tree lists them."""
