@@ -238,7 +238,7 @@ PLACEHOLDER = PlaceholderView(
     state="held",
     external_id=None,
     first_sent_at=ago(minutes=5),
-    next_check_at=NOW + timedelta(minutes=2),
+    next_check_at=None,
     evidence=(
         EvidenceView(ago(minutes=5), "sent", "POST /vms/v6/stop, no reply within 30 s"),
         EvidenceView(ago(minutes=4.5), "probe", "The VM is still on"),
