@@ -50,6 +50,17 @@ def test_only_the_row_of_that_id_changes(preview: Preview, row: Locator) -> None
     expect(row.page.locator("tbody tr")).to_have_count(len(samples.TASKS))
 
 
+def test_what_needs_a_person_is_counted_while_one_looks(
+    preview: Preview, row: Locator
+) -> None:
+    link = row.page.locator("#nav-needs")
+    expect(link).to_be_hidden()
+    preview.show(fragments.nav_needs(2))
+    expect(link).to_contain_text("2 need you")
+    preview.show(fragments.nav_needs(0))
+    expect(link).to_be_hidden()
+
+
 def test_a_change_leaves_the_focus_where_it_is(preview: Preview, row: Locator) -> None:
     row.locator("a").first.focus()
     preview.show(fragments.task_row(DONE))

@@ -113,6 +113,54 @@ def test_a_wait_needs_no_javascript(browser: Browser, house: House) -> None:
     context.close()
 
 
+def queued_task(page: Page, house: House, name: str) -> str:
+    """Ask for something that no worker takes; returns its page."""
+    fill_provider(page, house, name, PASSWORD)
+    page.wait_for_url("**/wait?**")
+    return page.url.partition("/wait")[0]
+
+
+def test_a_cancel_says_first_what_it_means(page: Page, quiet_house: House) -> None:
+    page.goto(queued_task(page, quiet_house, "unwanted"))
+    expect_live(page)
+    dialog = page.locator("dialog#ask-cancel")
+    for answer in ("Not now", "Cancel the task"):
+        expect(dialog).to_be_hidden()
+        page.get_by_role("link", name="Cancel").click()
+        expect(dialog).to_contain_text("Nothing has been sent")
+        dialog.get_by_text(answer, exact=True).click()
+    expect(page.locator("section[id^=task-panel] .badge")).to_have_text("Cancelled")
+    expect(page.get_by_role("link", name="Cancel")).to_have_count(0)
+
+
+def test_a_dialog_says_what_is_true_when_it_opens(
+    page: Page, quiet_house: House
+) -> None:
+    address = queued_task(page, quiet_house, "late")
+    page.route("**/events*", lambda route: route.abort())
+    page.goto(address)
+    dialog = page.locator("dialog#ask-cancel")
+    quiet_house.web.stop(signal.SIGKILL)
+    page.get_by_role("link", name="Cancel").click()
+    expect(dialog).to_contain_text("Nothing has been sent")
+    dialog.get_by_text("Not now").click()
+    quiet_house.web.start()
+    quiet_house.post(address.removeprefix(quiet_house.url) + "/cancel")
+    page.get_by_role("link", name="Cancel").click()
+    expect(dialog).to_contain_text("It has ended already")
+
+
+def test_a_cancel_needs_no_javascript(browser: Browser, quiet_house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(queued_task(page, quiet_house, "plain"))
+    page.get_by_role("link", name="Cancel").click()
+    expect(page.get_by_text("Nothing has been sent")).to_be_visible()
+    page.get_by_role("button", name="Cancel the task").click()
+    expect(page.locator("section[id^=task-panel] .badge")).to_have_text("Cancelled")
+    context.close()
+
+
 def test_no_page_complains(page: Page, house: House) -> None:
     complaints: list[str] = []
     page.on("console", lambda said: complaints.append(said.text))
@@ -122,6 +170,7 @@ def test_no_page_complains(page: Page, house: House) -> None:
     for path in ("/vms", f"/vms/{vm['id']}", "/tasks", f"/tasks/{task}"):
         page.goto(house.url + path)
         expect_live(page)
+    page.goto(f"{house.url}/tasks/{task}/log?q=queued")
     for path in ("/providers", "/templates", "/workers"):
         page.goto(house.url + path)
         expect_live(page)
