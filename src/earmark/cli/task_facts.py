@@ -103,7 +103,7 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
 
 
 def _waiting(reason: WaitingFor) -> str:
-    lines = [f"{reason.text}, since {moment(reason.since)}"]
+    lines = [f"{reason.text.rstrip('.')}, since {moment(reason.since)}"]
     if reason.next_check:
         lines.append(f"looked at next {moment(reason.next_check)}")
     if reason.who == "person":

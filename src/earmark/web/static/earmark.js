@@ -33,6 +33,7 @@
       const age = now - Date.parse(time.dateTime);
       let text = told(age);
       if ("for" in time.dataset) text = `for ${text}`;
+      else if ("due" in time.dataset) text = age < -1000 ? `in ${text}` : "now";
       else if (age < -1000) text = `in ${text}`;
       else if (!("elapsed" in time.dataset)) text = age < 5000 ? "just now" : `${text} ago`;
       if (time.textContent !== text) time.textContent = text;
