@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+import sqlalchemy as sa
 
 from earmark.app import open_engine
 from earmark.domain.authoring import Ctx
 from earmark.domain.errors import EarmarkError
 from earmark.domain.settings import Settings
 from earmark.domain.task import Task
+from earmark.store import inventory, schema
+from earmark.store.database import Transaction
 from tests.cli.terminal import Terminal
 from tests.engine.world import Make, MakeBlindly, Stage
 
@@ -183,6 +186,37 @@ def test_a_root_stands_for_its_one_held_part(migrated: Terminal, held: str) -> N
     assert asked.code == 2
     assert held in asked.out
     assert held in migrated.run("tasks", "show", root).out
+
+
+def test_a_vm_names_its_holder_and_who_waits(migrated: Terminal) -> None:
+    def lock(tx: Transaction) -> None:
+        vm_id = inventory.insert_vm(
+            tx,
+            {
+                "provider_id": "p-1",
+                "external_id": "v-1",
+                "name": "web01",
+                "power_state": "on",
+                "observed_at": tx.now,
+                "command_at": None,
+            },
+        )
+        shared = {"kind": "vm", "name": vm_id, "mode": "exclusive", "since": tx.now}
+        tx.execute(sa.insert(schema.locks).values(root_id=holder, **shared))
+        tx.execute(sa.insert(schema.lock_queue).values(root_id=waiter, **shared))
+
+    with stage_of(migrated) as stage:
+        holder, waiter = (
+            stage.ask(Make(provider="p-1", what=what)).id for what in ("one", "two")
+        )
+        stage.engine.write(lock)
+    shown = migrated.run("vms", "show", "web01").out.splitlines()
+    (held,) = [line for line in shown if line.startswith("locked by")]
+    (waiting,) = [line for line in shown if line.startswith("waited for by")]
+    assert "Make one, exclusive, since" in held
+    assert holder in held
+    assert "Make two, exclusive, since" in waiting
+    assert waiter in waiting
 
 
 def test_a_log_is_searched(migrated: Terminal, held: str) -> None:

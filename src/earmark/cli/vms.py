@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from earmark.cli.asking import How, ask, asks, json_option
 from earmark.cli.documents import vm_document
 from earmark.cli.exits import Exit
-from earmark.cli.output import age, print_facts, print_json, print_rows
+from earmark.cli.output import age, moment, print_facts, print_json, print_rows
 from earmark.cli.session import Session, pass_session
 from earmark.commands import PowerMany, RestartVm
 from earmark.commands.power_plans import POWER, Target
 from earmark.domain.inventory import Disk, Snapshot
 from earmark.engine.describe import build
-from earmark.store import inventory, snapshots
+from earmark.store import inventory, locks, snapshots
 from earmark.store.database import Transaction
 from earmark.store.schema import disks, providers
 from earmark.store.schema import vms as vm_table
@@ -66,13 +66,15 @@ def ls(session: Session, as_json: bool) -> None:
 def show(session: Session, vm: str, as_json: bool) -> None:
     """Show one VM, by name or id."""
 
-    def work(tx: Transaction) -> tuple[Any, Sequence[Disk], Sequence[Snapshot]]:
+    def work(
+        tx: Transaction,
+    ) -> tuple[Any, Sequence[Disk], Sequence[Snapshot], dict[str, str]]:
         found = inventory.vm(tx, vm)
         (row,) = _rows(tx, found.id)
-        return row, found.disks, snapshots.of_vm(tx, found.id)
+        return row, found.disks, snapshots.of_vm(tx, found.id), _locks(tx, found.id)
 
     with session.engine() as engine:
-        row, owned, taken = engine.read(work)
+        row, owned, taken, locked = engine.read(work)
     if as_json:
         print_json(vm_document(row, owned))
         return
@@ -90,10 +92,26 @@ def show(session: Session, vm: str, as_json: bool) -> None:
             "snapshots": "\n".join(
                 f"{snapshot.name}, {age(snapshot.created_at)}" for snapshot in taken
             ),
+            **locked,
             "gone": f"since {age(row.gone_at)}" if row.gone_at else "",
             "seen": age(row.observed_at),
         }
     )
+
+
+def _locks(tx: Transaction, vm_id: str) -> dict[str, str]:
+    """Who holds a VM, and who waits for it, the next one first."""
+    roots = {
+        "locked by": locks.on(tx, "vm", vm_id),
+        "waited for by": locks.waiting(tx, "vm", vm_id),
+    }
+    return {
+        name: "\n".join(
+            f"{it.title}, {it.mode}, since {moment(it.since)} (task {it.id})"
+            for it in found
+        )
+        for name, found in roots.items()
+    }
 
 
 def _rows(tx: Transaction, vm_id: str | None = None) -> Sequence[Any]:
