@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from earmark.domain.errors import BadInput, Unavailable
+from earmark.store import clock
 
 #: PostgreSQL: serialization failure, deadlock, lock timeout (rules 10, 16).
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
@@ -80,10 +81,16 @@ def create_engine(url: URL) -> sa.Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A writer takes the lock at once: an upgrade from a read could only fail.
-        writes = connection.get_execution_options().get("earmark_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE" if _writes(connection) else "BEGIN"
+        )
 
     return engine
+
+
+def _writes(connection: sa.Connection) -> bool:
+    """True in a transaction that was begun to write (see `Database.write`)."""
+    return bool(connection.get_execution_options().get("earmark_writes", False))
 
 
 def _refuse_network_file_system(path: Path) -> None:
@@ -108,12 +115,25 @@ def is_sqlite(connection: sa.Connection) -> bool:
 
 
 def now(connection: sa.Connection) -> datetime:
-    """The store's clock: PostgreSQL's own, or this host's for a file (rule 14)."""
+    """The store's time: PostgreSQL's own, or a steady one for a file (rule 14)."""
     if is_sqlite(connection):
-        return datetime.now(UTC)
+        return clock.now(connection, writes=_writes(connection))
     value = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     assert isinstance(value, datetime)
     return value.astimezone(UTC)
+
+
+def follow_wall_clock(connection: sa.Connection) -> timedelta:
+    """Let the clock of a file catch up with the host's, if nothing stands in the way;
+    returns by how much it was moved. A server's clock is the server's affair."""
+    return clock.follow(connection) if is_sqlite(connection) else timedelta(0)
+
+
+def ahead_of_wall_clock(connection: sa.Connection) -> timedelta:
+    """By how much the clock of a file is ahead of the host's; negative: behind."""
+    if not is_sqlite(connection):
+        return timedelta(0)
+    return now(connection) - clock.wall()
 
 
 def retryable(error: sa.exc.DBAPIError) -> bool:
