@@ -75,6 +75,8 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
             return
     # What can fail before the bytes fails here, where it is no doubt.
     engine.session(effect.provider_id)
+    # From here, as in the row: a commit that took its time leaves the call less of it.
+    deadline = Deadline(operation.send_seconds)
     intended = intend(engine, task, effect, operation, request)
     if intended is None:
         return
@@ -87,7 +89,7 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
         # Also when a person had it sent again, not knowing what the first one did.
         in_doubt_before=effect.doubt_since is not None,
     )
-    ctx = EngineCtx(engine, task, Deadline(operation.send_seconds), intended)
+    ctx = EngineCtx(engine, task, deadline, intended)
     boundary("send.committed")
     try:
         handle = in_ctx(lambda: command.send(ctx))

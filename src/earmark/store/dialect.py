@@ -13,10 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from earmark.domain.errors import BadInput, Unavailable
-from earmark.store import clock
+from earmark.store import clock, commits
 
 #: PostgreSQL: serialization failure, deadlock, lock timeout (rules 10, 16).
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
+#: PostgreSQL: connection trouble, and ended by an operator, a crash, a timeout.
+_ENDED_SQLSTATES = ("08", "57P0", "25P03")
 _POSTGRES_OPTIONS = (
     "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=10s"
     " -c idle_in_transaction_session_timeout=60s"
@@ -152,8 +154,18 @@ def unreachable(error: sa.exc.DBAPIError) -> bool:
 
 
 def lost_connection(error: sa.exc.DBAPIError) -> bool:
-    """True when the server's answer to the last statement will never come."""
-    return error.connection_invalidated
+    """True when the server's answer to the last statement will never come. A server
+    that ends the connection says so itself, if it can."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_ENDED_SQLSTATES)
+
+
+def receipt(connection: sa.Connection) -> commits.Receipt | None:
+    """What the transaction that is about to commit is known by, should the answer be
+    lost. None on SQLite, where none can be: the commit is a call in this process, which
+    comes back, or the process is gone; and a connection that somebody closed before has
+    rolled back."""
+    return None if is_sqlite(connection) else commits.receipt(connection)
 
 
 def for_update(select: sa.Select[Any], *, skip_locked: bool = False) -> sa.Select[Any]:
