@@ -61,7 +61,8 @@ def create_engine(url: URL) -> sa.Engine:
             max_overflow=30,
             connect_args={"options": _POSTGRES_OPTIONS, "connect_timeout": 10},
         )
-    _refuse_network_file_system(Path(str(url.database)))
+    path = Path(str(url.database))
+    _refuse_network_file_system(path)
     engine = sa.create_engine(
         url,
         pool_size=10,
@@ -70,7 +71,7 @@ def create_engine(url: URL) -> sa.Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: Any) -> None:
+    def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         for pragma in (
             "journal_mode=WAL",
@@ -79,6 +80,13 @@ def create_engine(url: URL) -> sa.Engine:
             f"busy_timeout={int(_BUSY_SECONDS * 1000)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        record.info["file"] = which_file(path)
+
+    @event.listens_for(engine, "checkout")
+    def _follow(_: Any, record: Any, __: Any) -> None:
+        # What is written to a file that another has replaced, nobody reads again.
+        if which_file(path) not in (record.info["file"], None):
+            raise sa.exc.InvalidatePoolError("the database file was replaced")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
@@ -88,6 +96,15 @@ def create_engine(url: URL) -> sa.Engine:
         )
 
     return engine
+
+
+def which_file(path: Path) -> tuple[int, int] | None:
+    """Which file stands there now, whatever its name was; None while there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _writes(connection: sa.Connection) -> bool:
