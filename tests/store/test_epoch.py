@@ -22,6 +22,7 @@ from earmark.store.dialect import parse
 from earmark.store.schema import audit, installation
 from earmark.store.schema import tasks as task_table
 from earmark.store.schema import workers as worker_table
+from earmark.store.wakeups import Topic
 from earmark.worker.heartbeat import Heartbeat
 from tests.peers.lab import eventually
 from tests.peers.postgres import PostgresPeer
@@ -109,7 +110,7 @@ def copied(sqlite_settings: Settings, tmp_path: Path) -> Copied:
 
 
 only_once = pytest.mark.parametrize(
-    "database_url", ["sqlite:////dev/null/not-used"], ids=["sqlite"]
+    "database_url", ["sqlite:////dev/null/not-used"], ids=["once"]
 )
 
 
@@ -168,7 +169,10 @@ def test_a_copy_put_back(sqlite_settings: Settings, copied: Copied) -> None:
         copied.make()
         beats.round()
         first = epoch_of(engine)
+        assert engine.read(lambda tx: epoch.unchanged(tx, copied.file))
     copied.put_back()
+    with closing(Database(sqlite_settings.database_url)) as looked_at:
+        assert not looked_at.read(lambda tx: epoch.unchanged(tx, copied.file))
     with started(sqlite_settings) as engine:
         assert epoch_of(engine) != first
         assert marked(engine) == MARKED
@@ -220,11 +224,18 @@ def test_a_file_moved_in_its_place(sqlite_settings: Settings, copied: Copied) ->
     with started(sqlite_settings) as engine:
         copied.make()
         put(engine, row())
+        wakeups = engine.database.wakeups
         assert len(engine.read(lambda tx: tx.execute(sa.select(task_table)).all())) == 1
         for name in ("-wal", "-shm"):
             copied.file.with_name(copied.file.name + name).unlink()
-        shutil.move(copied.copy, copied.file)
-        assert engine.read(lambda tx: tx.execute(sa.select(task_table)).all()) == []
+        with wakeups.subscribe(Topic.QUEUE) as woken:
+            assert woken.wait(10), "it listens"
+            shutil.move(copied.copy, copied.file)
+            assert woken.wait(10), "it is another file"
+            with started(sqlite_settings) as other:
+                put(other, row())
+            assert woken.wait(10), "another process has committed to it"
+        assert len(engine.read(lambda tx: tx.execute(sa.select(task_table)).all())) == 1
 
 
 @only_once

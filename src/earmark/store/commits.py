@@ -73,7 +73,9 @@ def fate(engine: sa.Engine, receipt: Receipt) -> Fate:
             with engine.connect() as connection:
                 found = _ask(connection, receipt)
         except sa.exc.OperationalError:
-            found = None
+            found = None  # away for a moment
+        except sa.exc.DBAPIError:
+            return Fate.UNKNOWN  # it cannot be asked, also later
         if found is not None:
             return found
         time.sleep(_PAUSE_SECONDS)

@@ -89,6 +89,13 @@ def confirm(tx: Transaction, file: Path | None, seen: int = 0) -> int:
     return begin(tx, file, why, seen) if why else heard
 
 
+def unchanged(tx: Transaction, file: Path | None) -> bool:
+    """True while this is the store that it was, as far as it shows: for whoever is
+    about to send, between two beats. Changes nothing."""
+    row = tx.execute(sa.select(installation)).one()
+    return not (row.epoch and _difference(tx, file, row.epoch, row.heard, 0))
+
+
 def begin(tx: Transaction, file: Path | None, why: str, seen: int = 0) -> int:
     """Begin a new epoch: mark every task that is not done; returns as `confirm`."""
     dialect.lock_names(tx.connection, [_LOCK])
