@@ -38,7 +38,7 @@ from earmark.engine.settle import (
     settle_stopped,
 )
 from earmark.engine.told import told
-from earmark.store import inventory, journal, placeholders, sends, tasks
+from earmark.store import epoch, inventory, journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
 
@@ -150,6 +150,10 @@ def intend(
 
     def work(tx: Transaction) -> Placeholder | None:
         current = tasks.lock_family(tx, task.id)
+        same = epoch.unchanged(tx, engine.database.file)
+        if current.restored != task.restored or not same:
+            # Since it was claimed. It comes back by its deadline, marked (rule 15).
+            raise Stale("The store was put back from an older copy.")
         if current.stop_requested and not again:
             raise Stopped
         if again and (
