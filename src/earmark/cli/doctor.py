@@ -14,7 +14,7 @@ from earmark.cli.session import Session, pass_session
 from earmark.domain.errors import EarmarkError, Unavailable
 from earmark.engine.registry import load_commands
 from earmark.security.vault import FileVault
-from earmark.store import inventory, queue, workers
+from earmark.store import clock, dialect, inventory, queue, workers
 from earmark.store.database import Database, Transaction
 from earmark.store.migrate import check_schema, version_of
 
@@ -72,9 +72,28 @@ def _database(session: Session) -> Iterator[_Finding]:
         version, _ = version_of(database)
         where = database.url.render_as_string(hide_password=True)
         yield _Finding("database", _OK, f"{where}, schema {version}.")
+        yield database.read(_clock)
         yield from database.read(_zones)
     finally:
         database.close()
+
+
+def _clock(tx: Transaction) -> _Finding:
+    """Only a clock that stays wrong is told; nothing is broken by it."""
+    ahead = dialect.ahead_of_wall_clock(tx.connection)
+    seconds = f"{abs(ahead.total_seconds()):.0f} s"
+    detail = "The store's time is the host's."
+    if ahead > clock.TOLERANCE:
+        detail = (
+            f"The store's time is {seconds} ahead of the host's clock, so that nothing "
+            "goes back; it mends itself at the host's next boot after that."
+        )
+    elif ahead < -clock.TOLERANCE:
+        detail = (
+            f"The store's time is {seconds} behind the host's clock; a worker mends it "
+            "as soon as nothing is under way."
+        )
+    return _Finding("clock", _OK, detail)
 
 
 def _zones(tx: Transaction) -> list[_Finding]:

@@ -73,11 +73,8 @@ class Sent:
             journal.log(tx, self.task.id, text)
             tasks.rest(tx, self.task, message="")
 
-        def landed(tx: Transaction) -> bool:
-            return placeholders.get(tx, self.effect_id).external_id == handle
-
         text = f"A late answer named {handle}."
-        if self._write(work, text, answered=True, handle=handle, landed=landed):
+        if self._write(work, text, answered=True, handle=handle):
             boundary("bind.committed")
 
     def not_sent(self, error: NotSent | Throttled) -> None:
@@ -164,11 +161,10 @@ class Sent:
         *,
         answered: bool,
         handle: str | None = None,
-        landed: Callable[[Transaction], bool] | None = None,
     ) -> bool:
         """Write, or keep as evidence when others went on; True when it was in time."""
         try:
-            self._patiently(lambda: self.engine.database.write(work, landed=landed))
+            self._patiently(lambda: self.engine.write(work))
         except Stale:
             self._patiently(
                 lambda: self.engine.write(

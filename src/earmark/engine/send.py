@@ -38,7 +38,7 @@ from earmark.engine.settle import (
     settle_stopped,
 )
 from earmark.engine.told import told
-from earmark.store import inventory, journal, placeholders, sends, tasks
+from earmark.store import epoch, inventory, journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
 
@@ -75,6 +75,8 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
             return
     # What can fail before the bytes fails here, where it is no doubt.
     engine.session(effect.provider_id)
+    # From here, as in the row: a commit that took its time leaves the call less of it.
+    deadline = Deadline(operation.send_seconds)
     intended = intend(engine, task, effect, operation, request)
     if intended is None:
         return
@@ -87,7 +89,7 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
         # Also when a person had it sent again, not knowing what the first one did.
         in_doubt_before=effect.doubt_since is not None,
     )
-    ctx = EngineCtx(engine, task, Deadline(operation.send_seconds), intended)
+    ctx = EngineCtx(engine, task, deadline, intended)
     boundary("send.committed")
     try:
         handle = in_ctx(lambda: command.send(ctx))
@@ -150,6 +152,10 @@ def intend(
 
     def work(tx: Transaction) -> Placeholder | None:
         current = tasks.lock_family(tx, task.id)
+        same = epoch.unchanged(tx, engine.database.file)
+        if current.restored != task.restored or not same:
+            # Since it was claimed. It comes back by its deadline, marked (rule 15).
+            raise Stale("The store was put back from an older copy.")
         if current.stop_requested and not again:
             raise Stopped
         if again and (

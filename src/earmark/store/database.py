@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 
 from earmark.domain.errors import CommitUnknown, Unavailable
-from earmark.store import dialect
+from earmark.store import commits, dialect
 from earmark.store.wakeups import Topic, Wakeups
 from earmark.store.writer import WriterMark
 
@@ -78,9 +78,15 @@ class Database:
     ) -> T:
         """Run `work` and commit; return what it returned.
 
-        When the commit's answer is lost, `landed` (if given) reads whether it happened:
-        then the result stands, else the work is run again. Raises `CommitUnknown` when
-        there is no `landed`, `Unavailable` when the database cannot be reached.
+        When the commit's answer is lost, the server is asked what became of it: the
+        result stands, or the work is run again. Raises `Unavailable` when the database
+        cannot be reached.
+
+        Raises `CommitUnknown` when nobody can tell: after a failover, or a crash of the
+        server (see `commits.fate`). `landed`, if given, tells it then, by what `work`
+        wrote. What a failover to an asynchronous replica can still lose is a commit
+        that was acknowledged: no process learns of that here, but the store has another
+        epoch then (rule 15).
         """
 
         def attempt() -> T:
@@ -114,24 +120,36 @@ class Database:
                 "use the tx at hand (tx.log, not ctx.log)"
             )
         turn = self._turn if writes else nullcontext()
-        with turn, self.engine.connect() as connection:
-            connection = connection.execution_options(earmark_writes=writes)
-            transaction = Transaction(connection)
-            with self._marked(writes) as begun_now, connection.begin() as begun:
-                begun_now()
-                result = work(transaction)
-                if not writes:
-                    return result
-                try:
+        receipt: commits.Receipt | None = None
+        try:
+            with turn, self.engine.connect() as connection:
+                connection = connection.execution_options(earmark_writes=writes)
+                transaction = Transaction(connection)
+                with self._marked(writes) as begun_now, connection.begin() as begun:
+                    begun_now()
+                    result = work(transaction)
+                    if not writes:
+                        return result
+                    receipt = dialect.receipt(connection)
                     begun.commit()
-                except sa.exc.DBAPIError as error:
-                    if dialect.lost_connection(error):
-                        unknown = CommitUnknown("The commit's answer was lost.")
-                        unknown.result = result
-                        raise unknown from error
-                    raise
+        except sa.exc.DBAPIError as error:
+            if receipt is None or not dialect.lost_connection(error):
+                raise
+            self._find_out(receipt, result, error)
         self.wakeups.publish(transaction.topics)
         return result
+
+    def _find_out(
+        self, receipt: commits.Receipt, result: object, lost: sa.exc.DBAPIError
+    ) -> None:
+        """Return if the commit whose answer was lost has happened; else raise."""
+        fate = commits.fate(self.engine, receipt)
+        if fate is commits.Fate.ABORTED:
+            raise lost  # and the work is run again
+        if fate is commits.Fate.UNKNOWN:
+            unknown = CommitUnknown("The commit's answer was lost.")
+            unknown.result = result
+            raise unknown from lost
 
     @contextmanager
     def _marked(self, writes: bool) -> Iterator[Callable[[], None]]:

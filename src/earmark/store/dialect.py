@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from earmark.domain.errors import BadInput, Unavailable
+from earmark.store import clock, commits
 
 #: PostgreSQL: serialization failure, deadlock, lock timeout (rules 10, 16).
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
+#: PostgreSQL: connection trouble, and ended by an operator, a crash, a timeout.
+_ENDED_SQLSTATES = ("08", "57P0", "25P03")
 _POSTGRES_OPTIONS = (
     "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=10s"
     " -c idle_in_transaction_session_timeout=60s"
@@ -58,7 +61,8 @@ def create_engine(url: URL) -> sa.Engine:
             max_overflow=30,
             connect_args={"options": _POSTGRES_OPTIONS, "connect_timeout": 10},
         )
-    _refuse_network_file_system(Path(str(url.database)))
+    path = Path(str(url.database))
+    _refuse_network_file_system(path)
     engine = sa.create_engine(
         url,
         pool_size=10,
@@ -67,7 +71,7 @@ def create_engine(url: URL) -> sa.Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: Any) -> None:
+    def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         for pragma in (
             "journal_mode=WAL",
@@ -76,14 +80,36 @@ def create_engine(url: URL) -> sa.Engine:
             f"busy_timeout={int(_BUSY_SECONDS * 1000)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        record.info["file"] = which_file(path)
+
+    @event.listens_for(engine, "checkout")
+    def _follow(_: Any, record: Any, __: Any) -> None:
+        # What is written to a file that another has replaced, nobody reads again.
+        if which_file(path) not in (record.info["file"], None):
+            raise sa.exc.InvalidatePoolError("the database file was replaced")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A writer takes the lock at once: an upgrade from a read could only fail.
-        writes = connection.get_execution_options().get("earmark_writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE" if _writes(connection) else "BEGIN"
+        )
 
     return engine
+
+
+def which_file(path: Path) -> tuple[int, int] | None:
+    """Which file stands there now, whatever its name was; None while there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _writes(connection: sa.Connection) -> bool:
+    """True in a transaction that was begun to write (see `Database.write`)."""
+    return bool(connection.get_execution_options().get("earmark_writes", False))
 
 
 def _refuse_network_file_system(path: Path) -> None:
@@ -108,12 +134,25 @@ def is_sqlite(connection: sa.Connection) -> bool:
 
 
 def now(connection: sa.Connection) -> datetime:
-    """The store's clock: PostgreSQL's own, or this host's for a file (rule 14)."""
+    """The store's time: PostgreSQL's own, or a steady one for a file (rule 14)."""
     if is_sqlite(connection):
-        return datetime.now(UTC)
+        return clock.now(connection, writes=_writes(connection))
     value = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
     assert isinstance(value, datetime)
     return value.astimezone(UTC)
+
+
+def follow_wall_clock(connection: sa.Connection) -> timedelta:
+    """Let the clock of a file catch up with the host's, if nothing stands in the way;
+    returns by how much it was moved. A server's clock is the server's affair."""
+    return clock.follow(connection) if is_sqlite(connection) else timedelta(0)
+
+
+def ahead_of_wall_clock(connection: sa.Connection) -> timedelta:
+    """By how much the clock of a file is ahead of the host's; negative: behind."""
+    if not is_sqlite(connection):
+        return timedelta(0)
+    return now(connection) - clock.wall()
 
 
 def retryable(error: sa.exc.DBAPIError) -> bool:
@@ -132,8 +171,18 @@ def unreachable(error: sa.exc.DBAPIError) -> bool:
 
 
 def lost_connection(error: sa.exc.DBAPIError) -> bool:
-    """True when the server's answer to the last statement will never come."""
-    return error.connection_invalidated
+    """True when the server's answer to the last statement will never come. A server
+    that ends the connection says so itself, if it can."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_ENDED_SQLSTATES)
+
+
+def receipt(connection: sa.Connection) -> commits.Receipt | None:
+    """What the transaction that is about to commit is known by, should the answer be
+    lost. None on SQLite, where none can be: the commit is a call in this process, which
+    comes back, or the process is gone; and a connection that somebody closed before has
+    rolled back."""
+    return None if is_sqlite(connection) else commits.receipt(connection)
 
 
 def for_update(select: sa.Select[Any], *, skip_locked: bool = False) -> sa.Select[Any]:

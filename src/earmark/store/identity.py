@@ -67,11 +67,16 @@ def own_identity() -> Identity:
 def this_machine() -> str:
     """This host, this boot of it, and this pid namespace."""
     if not _BOOT_ID.exists():
-        boot = f"{socket.gethostname()}@{psutil.boot_time():.0f}"
-        return str(Machine("", boot.replace(" ", "_"), ""))
+        return str(Machine("", this_boot(), ""))
     namespace = os.readlink("/proc/self/ns/pid")
-    boot = _BOOT_ID.read_text().strip()
-    return str(Machine(host_id(namespace), boot, namespace))
+    return str(Machine(host_id(namespace), this_boot(), namespace))
+
+
+def this_boot() -> str:
+    """This boot of this host, as one word."""
+    if _BOOT_ID.exists():
+        return _BOOT_ID.read_text().strip()
+    return f"{socket.gethostname()}@{psutil.boot_time():.0f}".replace(" ", "_")
 
 
 def host_id(namespace: str) -> str:

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from earmark.domain.errors import SchemaMismatch
 from earmark.domain.ids import new_id
 from earmark.domain.task import DEFAULT_ZONE
-from earmark.store import dialect
+from earmark.store import dialect, epoch
 from earmark.store.database import Database, Transaction
 from earmark.store.schema import installation, zones
 
@@ -30,9 +30,9 @@ def script_config() -> Config:
 def migrate(database: Database) -> str:
     """Bring the schema to this code's version; returns that version.
 
-    Makes a missing SQLite file. Safe to run from many processes at once. Raises
-    `SchemaMismatch` when the database is newer than the code, `Unavailable` when it
-    cannot be reached.
+    Makes a missing SQLite file, and sees that the store is no older copy of itself
+    (see `epoch`). Safe to run from many processes at once. Raises `SchemaMismatch` when
+    the database is newer than the code, `Unavailable` when it cannot be reached.
     """
     if database.file is not None:
         database.file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,9 @@ def migrate(database: Database) -> str:
         _seed(tx)
         return head
 
-    return database.write(work)
+    version = database.write(work)
+    epoch.check(database)
+    return version
 
 
 def check_schema(database: Database) -> None:

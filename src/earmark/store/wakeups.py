@@ -13,9 +13,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
+
+from earmark.store import dialect
 
 _CHANNEL = "earmark"
 _DATA_VERSION_SECONDS = 0.02
@@ -128,7 +131,10 @@ class Wakeups:
                     assert raw is not None
                     cursor = raw.cursor()
                     seen: object = None
+                    file = self._file()
                     while not self._closed.wait(_DATA_VERSION_SECONDS):
+                        if self._file() != file:
+                            break  # another was put in its place: follow that one
                         cursor.execute("PRAGMA data_version")
                         version = cursor.fetchone()
                         if version != seen:
@@ -137,6 +143,9 @@ class Wakeups:
             except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
                 _log.warning("following the database file failed: %s", error)
                 self._closed.wait(_RECONNECT_SECONDS)
+
+    def _file(self) -> object:
+        return dialect.which_file(Path(str(self._engine.url.database)))
 
     def _follow_server(self) -> None:
         """LISTEN, and wake everybody after a reconnect: something may be missed."""

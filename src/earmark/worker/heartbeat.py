@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from earmark.engine.runtime import Engine
-from earmark.store import workers
+from earmark.store import epoch, workers
+from earmark.store.database import Transaction
 
 
 class Heartbeat:
@@ -28,21 +29,28 @@ class Heartbeat:
         #: When beats began to succeed without a gap, on our own monotonic clock.
         self.steady_since: float | None = None
         self._last: float | None = None
+        self._file = engine.database.file
+        #: How far the store was last seen to count: one that shows less is an older
+        #: copy of itself, put back under us (rule 15).
+        self.heard = 0
 
     def round(self) -> float:
         """Beat once; returns the pause."""
         began = time.monotonic()
-        beaten = self._engine.write(
-            lambda tx: workers.beat(tx, self._worker_id, self.state)
-        )
+        beaten, self.heard = self._engine.write(self._beat)
         if not beaten:
             self._on_lost()
+        epoch.remember(self._file, self.heard)
         ended = time.monotonic()
         slow = ended - (self._last or began) > 3 * self._seconds
         if self.steady_since is None or slow:
             self.steady_since = ended  # a slow store makes everybody look silent
         self._last = ended
         return self._seconds
+
+    def _beat(self, tx: Transaction) -> tuple[bool, int]:
+        heard = epoch.confirm(tx, self._file, self.heard)
+        return workers.beat(tx, self._worker_id, self.state), heard
 
     def steady_for(self, seconds: float) -> bool:
         """True when our own beats have succeeded for so long, until just now."""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from earmark.domain.ids import new_id
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
-from earmark.store import inventory, queue, workers
+from earmark.store import epoch, inventory, queue, workers
 from earmark.store.database import Transaction
 from earmark.store.identity import own_identity
 from earmark.store.wakeups import Topic
@@ -52,7 +52,7 @@ class Worker:
     def run(self) -> int:
         """Work until `stop`, then drain; returns the exit code."""
         guard = self._guard()
-        self._engine.write(self._register)
+        self._heard(self._engine.write(self._register))
         wakeups = self._engine.database.wakeups
         with (
             wakeups.subscribe(Topic.QUEUE) as queued,
@@ -94,7 +94,7 @@ class Worker:
         self._exit = EXIT_REPLACE
         self._ending.set()
 
-    def _register(self, tx: Transaction) -> None:
+    def _register(self, tx: Transaction) -> int:
         inventory.check_zone(tx, self._settings.zone)
         identity = asdict(own_identity())
         values = {
@@ -105,6 +105,12 @@ class Worker:
             "slots": self._settings.slots,
         }
         workers.register(tx, values | identity)
+        return epoch.confirm(tx, self._engine.database.file)
+
+    def _heard(self, heard: int) -> None:
+        """The store has counted to this, and will not show less (rule 15)."""
+        self._heartbeat.heard = heard
+        epoch.remember(self._engine.database.file, heard)
 
     def _drain(self, claims: Looper, others: Sequence[Looper]) -> None:
         """Claim nothing more, let calls under way end, and say goodbye."""
@@ -118,15 +124,16 @@ class Worker:
             looper.stop()
         for looper in others:
             looper.join(2)
-        self._engine.write(self._say_goodbye)
+        self._heard(self._engine.write(self._say_goodbye))
 
-    def _say_goodbye(self, tx: Transaction) -> None:
+    def _say_goodbye(self, tx: Transaction) -> int:
         workers.give_up_leases(tx, self.id)
         if self._runner.idle:
             # Nothing is left running here, so nobody needs to recover anything. With
             # calls left, written off or not, the row stays until others have seen
             # that the process is gone: only that proves that they send nothing.
             workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
+        return epoch.confirm(tx, self._engine.database.file, self._heartbeat.heard)
 
 
 def run_worker(engine: Engine, settings: Settings) -> int:

@@ -1,14 +1,16 @@
 """The scheduler: what is to be done by the clock. One worker at a time, by lease."""
 
+import logging
 from datetime import timedelta
 
 from earmark.commands import RefreshProvider
 from earmark.engine.browse import unfinished
 from earmark.engine.enqueue import forget_old_keys, open_tx
 from earmark.engine.runtime import Engine
-from earmark.store import drafts, inventory, workers
+from earmark.store import dialect, drafts, inventory, journal, workers
 from earmark.store.database import Transaction
 
+_log = logging.getLogger(__name__)
 LEASE_SECONDS = 15.0
 _PAUSE_SECONDS = 5.0
 #: Scheduled work waits behind what people ask for.
@@ -19,7 +21,7 @@ WORKERS_KEPT = timedelta(days=1)
 
 class Scheduler:
     """Queues the refreshes that are due; throws old drafts, keys and rows of workers
-    away."""
+    away; keeps the store's clock with the host's, where it may."""
 
     def __init__(self, engine: Engine, worker_id: str, refresh_seconds: float) -> None:
         self._engine = engine
@@ -32,11 +34,19 @@ class Scheduler:
             lambda tx: workers.lead(tx, "scheduler", self._worker_id, LEASE_SECONDS)
         )
         if leads:
+            self._engine.write(self._follow_wall_clock)
             self._engine.write(self._queue_refreshes)
             self._engine.write(lambda tx: drafts.prune(tx, tx.now - DRAFTS_LIVE))
             self._engine.write(forget_old_keys)
             self._engine.write(lambda tx: workers.prune(tx, tx.now - WORKERS_KEPT))
         return _PAUSE_SECONDS
+
+    def _follow_wall_clock(self, tx: Transaction) -> None:
+        moved = dialect.follow_wall_clock(tx.connection).total_seconds()
+        if moved:
+            actor = f"worker:{self._worker_id}"
+            journal.note(tx, actor, "follow-clock", None, seconds=moved)
+            _log.warning("the store's clock follows the host's, %.0f s forward", moved)
 
     def _queue_refreshes(self, tx: Transaction) -> None:
         for provider in inventory.refresh_due(tx):
