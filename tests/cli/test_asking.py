@@ -292,6 +292,7 @@ def test_several_workers_drain_on_sigterm(migrated: Terminal) -> None:
 
 
 def test_a_vm_is_restarted(house: House) -> None:
+    house.earmark.json("vms", "start", "app01")  # whatever other tests did to it
     before = len(house.lab.effects())
     assert house.earmark.json("vms", "restart", "app01")["result"] == "on"
     assert [e["verb"] for e in house.lab.effects()[before:]] == ["vm.stop", "vm.start"]
