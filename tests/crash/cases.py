@@ -1,0 +1,114 @@
+"""Every command that is killed at every instant. To add one: a line in `PRODUCT`, or in
+`SCRIPTED` for what no product command shows."""
+
+from uuid import NAMESPACE_URL, uuid5
+
+from earmark.commands import (
+    AddVmTemplate,
+    CreateImageTemplate,
+    PowerOff,
+    PowerOn,
+    RefreshProvider,
+    ShutdownGuest,
+    VerifyCredentials,
+)
+from earmark.domain.secret import Secret
+from earmark.lab.seed import DEMO
+from tests.crash.provider import MakeListed, MakeNamed, MakeSo, Peek
+from tests.crash.schedule import Case
+from tests.engine.world import (
+    Make,
+    MakeAll,
+    MakeBadly,
+    MakeBlindly,
+    MakeTagged,
+    MakeTwice,
+)
+
+#: The scripted provider's id, and the in-process lab's.
+SCRIPTED_ID, LAB_ID = "p-1", "lab-1"
+PASSWORD = "lab-password"
+_VM = DEMO[0].name
+_OFF_VM = DEMO[3].name
+
+
+def _make(name: str, kind: type[Make], what: str = "a", **more: object) -> Case:
+    return Case(
+        name,
+        lambda: kind(provider=SCRIPTED_ID, what=what),
+        runs=(kind.__name__,),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+SCRIPTED = (
+    _make("token", Make),
+    _make("identity", MakeNamed),
+    _make("tag", MakeTagged),
+    _make("absolute", MakeSo),
+    _make("tasks", MakeListed, may_hold=True),
+    _make("none", MakeBlindly, may_hold=True),
+    _make("throttled", MakeTagged, "busy"),
+    _make("refused", MakeTagged, "refused", ends="failed"),
+    _make("failed at the provider", Make, "bad", ends="failed"),
+    _make("finish raises", MakeBadly, ends="failed"),
+    Case("action", lambda: Peek(provider=SCRIPTED_ID), runs=("Peek",)),
+    Case(
+        "composite",
+        lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "b")),
+        runs=("MakeAll", "Make"),
+    ),
+    Case(
+        "composite with a join",
+        lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "b"), join=True),
+        runs=("MakeAll", "Make", "Join"),
+    ),
+    Case(
+        "composite of composites",
+        lambda: MakeTwice(provider=SCRIPTED_ID, whats=("a", "b")),
+        runs=("MakeTwice", "MakeAll", "Make"),
+    ),
+    Case(
+        "composite with a failing child",
+        lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "bad", "c"), join=True),
+        runs=("MakeAll", "Make", "Join"),
+        ends="failed",
+    ),
+    Case(
+        "broken composite",
+        lambda: MakeAll(provider=SCRIPTED_ID, whats=(), broken=True),
+        runs=("MakeAll",),
+        ends="failed",
+    ),
+)
+
+
+def _credentials() -> VerifyCredentials:
+    return VerifyCredentials(
+        name="another",
+        kind="lab",
+        settings={"url": "http://lab.test"},
+        secrets={"password": Secret(PASSWORD)},
+    )
+
+
+def _copy() -> CreateImageTemplate:
+    # As `earmark.lab.seed` derives it from the names.
+    image = str(uuid5(NAMESPACE_URL, f"lab:Lab/{_VM}-disk0/image"))
+    return CreateImageTemplate(provider="lab", image=image, alias="one", domain="fast")
+
+
+PRODUCT = (
+    Case("PowerOff", lambda: PowerOff(vm=_VM), ("PowerOff",)),
+    Case("PowerOn", lambda: PowerOn(vm=_OFF_VM), ("PowerOn",)),
+    Case("ShutdownGuest", lambda: ShutdownGuest(vm=_VM), ("ShutdownGuest",)),
+    Case("PowerOff of what is off", lambda: PowerOff(vm=_OFF_VM), ("PowerOff",)),
+    Case("CreateImageTemplate", _copy, ("CreateImageTemplate",)),
+    Case(
+        "AddVmTemplate",
+        lambda: AddVmTemplate(vm=_OFF_VM, name="golden"),
+        ("AddVmTemplate", "CreateImageTemplate", "SealTemplate"),
+    ),
+    Case("RefreshProvider", lambda: RefreshProvider(provider="lab"), ("RefreshProvider",)),
+    Case("VerifyCredentials", _credentials, ("VerifyCredentials",), ends="ok"),
+)

@@ -1,0 +1,163 @@
+"""A faithful provider of every class inside the test's process, with a ledger; and
+commands for the classes that `tests/engine/world.py` has none for.
+
+It does what each class promises and no more: it deduplicates tokens, refuses an
+identity that is there, makes a second thing where nothing keeps it from that. A request
+whose sender was killed can be told to land late.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from earmark.domain.authoring import Ctx, Tx
+from earmark.domain.command import Action
+from earmark.domain.connector import EffectClass
+from earmark.domain.errors import JobUnknown, Refused, Throttled
+from earmark.domain.outcome import Done, Failed, Found
+from earmark.domain.refs import ProviderRef
+from earmark.engine.ctx import EngineCtx
+from tests.engine.world import Make, ScriptedConnector, World
+
+#: What is in flight counts as landed only once a schedule says that time has passed.
+IN_FLIGHT = timedelta(hours=1)
+
+
+class Ledger(World):
+    """The provider's side: what it was asked, what it did, what is still on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: ("send", "look" or "no", token), in order; a no is said to a send.
+        self.journal: list[tuple[str, str]] = []
+        self.effects: list[str] = []
+        self.violations: list[str] = []
+        #: Job → (token, what); of class `absolute` the job is what is to be so.
+        self.made: dict[str, tuple[str, str]] = {}
+        self.late: dict[str, tuple[str, EffectClass]] = {}
+        self._throttled: set[str] = set()
+
+    def send(self, what: str, ctx: Ctx) -> str:
+        """Take a request, and do it."""
+        assert isinstance(ctx, EngineCtx)
+        self.journal.append(("send", ctx.token))
+        if what.startswith("refused"):
+            raise Refused("there is no room", code="quota")
+        if what.startswith("busy") and ctx.token not in self._throttled:
+            self._throttled.add(ctx.token)
+            self.journal.append(("no", ctx.token))
+            raise Throttled("come back later")
+        return self.land(ctx.token, what, EffectClass(ctx.placeholder.effect))
+
+    def land(self, token: str, what: str, effect: EffectClass) -> str:
+        """A request arrives; returns the handle of the job."""
+        if effect in (EffectClass.TOKEN, EffectClass.IDENTITY):
+            if token in self.made and effect is EffectClass.IDENTITY:
+                raise Refused("there is one of that name", code="exists")
+            job = token
+        elif effect is EffectClass.ABSOLUTE:
+            job = what
+        else:
+            job = f"{token}/{len(self.made)}"
+        if token in self.late and effect not in (
+            EffectClass.TOKEN,
+            EffectClass.IDENTITY,
+        ):
+            self.violations.append(
+                f"nothing is sent again while it may still land: {what} ({effect})"
+            )
+        if job not in self.made:
+            self.made[job] = (token, what)
+            self.effects.append(token)
+        return job
+
+    def land_late(self, token: str | None = None) -> None:
+        """What was on its way arrives now; of all effects, or of one."""
+        for one in [token] if token else list(self.late):
+            if one in self.late:
+                what, effect = self.late.pop(one)
+                if effect is not EffectClass.IDENTITY or one not in self.made:
+                    self.land(one, what, effect)
+
+    def find(self, token: str) -> list[Found]:
+        """What carries the token; what is late arrives just after this look."""
+        self.journal.append(("look", token))
+        found = [Found(j, mark=t) for j, (t, _) in self.made.items() if t == token]
+        self.land_late(token)
+        return found
+
+    def of_kind(self, token: str, what: str) -> list[Found]:
+        """The same for who shows no marks: everything of that description."""
+        self.journal.append(("look", token))
+        found = [Found(job) for job, (_, w) in self.made.items() if w == what]
+        self.land_late(token)
+        return found
+
+    def poll(self, job: str) -> Any:
+        """Every job ends at once, and well, unless it is called bad."""
+        if job not in self.made:
+            raise JobUnknown("no such job")
+        what = self.made[job][1]
+        return Failed("disk full") if what.startswith("bad") else Done(f"{what}!")
+
+    def counted(self) -> Counter[str]:
+        """How many effects each token has."""
+        return Counter(self.effects)
+
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """The journal, for `invariants.broken_at_provider`."""
+        return iter(self.journal)
+
+
+class FaithfulConnector(ScriptedConnector):
+    """The same kind with a long horizon, so that only the schedule lets it pass."""
+
+    operations = {
+        name: replace(operation, max_in_flight=IN_FLIGHT)
+        for name, operation in ScriptedConnector.operations.items()
+    }
+
+
+class MakeNamed(Make):
+    """We choose the name; class `identity`."""
+
+    title = "Make {what}, named"
+    operation: ClassVar[str] = "identity"
+
+
+class MakeSo(Make):
+    """The state is what counts; class `absolute`."""
+
+    title = "Make it {what}"
+    operation = "absolute"
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        world = ctx.connect(World)
+        assert isinstance(world, Ledger)
+        return world.of_kind(ctx.token, self.what)
+
+
+class MakeListed(MakeSo):
+    """The provider lists its tasks and shows no mark; class `tasks`."""
+
+    title = "Make {what}, listed"
+    operation = "tasks"
+
+
+class Peek(Action[str]):
+    """Reads, and writes a row of ours."""
+
+    title = "Look at {provider}"
+    provider: ProviderRef
+
+    def run(self, ctx: Ctx) -> str:
+        world = ctx.connect(World)
+        return f"{len(world.jobs)} jobs"
+
+    def finish(self, tx: Tx, result: str) -> None:
+        tx.log(result)
+
+
+ALL = (MakeNamed, MakeSo, MakeListed, Peek)

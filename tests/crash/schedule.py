@@ -1,0 +1,271 @@
+"""One schedule: a command, the instants at which its workers are killed, and what the
+provider did with what was on its way. It is driven to its end by one worker after the
+other, and every invariant is looked at on the way."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from earmark.domain.command import Command
+from earmark.domain.connector import EffectClass
+from earmark.domain.task import Task
+from earmark.engine import recover
+from earmark.engine.boundary import Killed
+from earmark.engine.claim import claim
+from earmark.engine.enqueue import transact
+from earmark.engine.perform import perform
+from earmark.engine.poll import check_provider
+from earmark.engine.runtime import Engine
+from earmark.store import journal, queue, tasks
+from earmark.store.columns import metadata
+from earmark.store.database import Transaction
+from earmark.store.schema import placeholders, secrets, sends
+from earmark.store.schema import tasks as task_table
+from tests import invariants
+from tests.crash.instants import Instants
+
+_ROUNDS = 60
+#: The house itself, which stays from one schedule to the next.
+_KEPT = {"installation", "clock", "zones", "providers", "secrets"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command to be killed. `runs` names every command that takes part in it; `ends`
+    how it ends however often it is killed; `may_hold`: its provider cannot tell what
+    became of a request, so that one whose answer was lost is a person's."""
+
+    name: str
+    make: Callable[[], Command[Any]]
+    runs: tuple[str, ...] = ()
+    ends: str = "ok"
+    may_hold: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Provider:
+    """What a schedule needs of a provider inside the process."""
+
+    #: Ids of the providers to be polled.
+    ids: Sequence[str] = ()
+
+    def fresh(self) -> None:
+        """A new site, on which nothing has happened."""
+
+    def lost(self, token: str, task: Task) -> bool:
+        """The sender was killed with this request on its way: let it land late. False
+        when it has landed already, or cannot be late."""
+        return False
+
+    def arrive(self) -> None:
+        """All that is on its way arrives: the horizon passes."""
+
+    def broken(self, engine: Engine) -> list[str]:
+        """Violations that the provider's ledger shows."""
+        return []
+
+
+@dataclass
+class Schedules:
+    """Every schedule of one engine and one provider; counts those that were tried."""
+
+    engine: Engine
+    provider: Provider
+    instants: Instants
+    tried: int = 0
+    _worker: int = 0
+    _dead: list[str] = field(default_factory=list)
+
+    def every_kill(self, case: Case, *, late: bool = False) -> None:
+        """Kill once at each instant that an undisturbed run meets. With `late`, only
+        where a request is on its way, and it lands after the first look for it."""
+        for number, name in enumerate(list(self.run(case))):
+            if not late or name.endswith(".send begins"):
+                self.run(case, (number,), late=late)
+
+    def every_pair(self, case: Case, most: int, seed: int) -> None:
+        """Kill at one instant, and again at one of those that the rest then meets: all
+        pairs, or `most` of them drawn with this seed."""
+        firsts = range(len(self.run(case)))
+        pairs = [
+            (first, second)
+            for first in firsts
+            for second in range(first + 1, len(self.run(case, (first,))))
+        ]
+        chosen = random.Random(seed)
+        if len(pairs) > most:
+            pairs = chosen.sample(pairs, most)
+        for pair in pairs:
+            self.run(case, pair, late=chosen.random() < 0.3)
+
+    def run(self, case: Case, kills: Iterable[int] = (), *, late: bool = False) -> list[str]:
+        """Run one schedule and check it; returns the instants that it met."""
+        kills = tuple(kills)
+        self.tried += 1
+        self._clear()
+        self.instants.begin(kills)
+        task = transact(self.engine, lambda tx: case.make().enqueue(tx))
+        finals = invariants.Finals(self.engine)
+        told: list[str] = []
+        waits, in_doubt = 0, False
+        for _ in range(_ROUNDS):
+            moved = self._work()
+            if self._dead:
+                in_doubt |= self._lost(late)
+                self._bury()
+            told += finals.look()
+            if self._ended():
+                break
+            # Nothing moves any more but by time.
+            waits = 0 if moved else waits + 1
+            if waits > 2:
+                waits = 0
+                self._let_time_pass()
+        told += self._wrong(case, task, in_doubt)
+        if told:
+            where = [f"{n}: {self.instants.met[n]}" for n in kills]
+            raise AssertionError(
+                "\n".join(
+                    [f"{case}, killed at {where or 'no instant'}"]
+                    + [f"late={late}" * late, *told, *self._story()]
+                )
+            )
+        return self.instants.met
+
+    def _work(self) -> bool:
+        """One round of the worker that lives; True when something moved."""
+        me = f"w-{self._worker}"
+        self._hurry()
+        try:
+            with self.instants.alive():
+                claimed = claim(self.engine, self._appetite(), me, 10)
+                for task in claimed:
+                    perform(self.engine, task)
+                for provider in self.provider.ids:
+                    check_provider(self.engine, provider)
+        except Killed:
+            self._worker += 1
+            self._dead.append(me)
+            return True
+        return bool(claimed)
+
+    def _bury(self) -> None:
+        """Another worker notes the death, and may itself be killed in doing so."""
+        while self._dead:
+            me = f"w-{self._worker}"
+            try:
+                with self.instants.alive():
+                    recover.worker_gone(self.engine, self._dead[-1], "it was killed")
+            except Killed:
+                self._worker += 1
+                self._dead.append(me)
+            else:
+                self._dead.pop()
+
+    def _lost(self, late: bool) -> bool:
+        """The dead worker's requests on their way; True when there is one."""
+        rows = self.engine.read(
+            lambda tx: [
+                (row.id, tasks.get(tx, row.task_id))
+                for row in tx.execute(
+                    sa.select(placeholders).where(placeholders.c.state == "sending")
+                )
+            ]
+        )
+        for token, task in rows:
+            if late:
+                self.provider.lost(token, task)
+        return bool(rows)
+
+    def _appetite(self) -> queue.Appetite:
+        return queue.Appetite("default", ("*",), self.engine.commands.pairs())
+
+    def _ended(self) -> bool:
+        rows = self.engine.read(
+            lambda tx: tx.execute(
+                sa.select(task_table.c.state).where(task_table.c.state != "done")
+            ).all()
+        )
+        return all(row.state == "held" for row in rows)
+
+    def _hurry(self) -> None:
+        """Whatever waits for its time is due now."""
+
+        def work(tx: Transaction) -> None:
+            due = sa.update(placeholders).where(placeholders.c.next_check_at > tx.now)
+            tx.execute(due.values(next_check_at=tx.now))
+            later = sa.update(task_table).where(
+                task_table.c.state == "queued", task_table.c.run_after > tx.now
+            )
+            tx.execute(later.values(run_after=tx.now))
+
+        self.engine.write(work)
+
+    def _let_time_pass(self) -> None:
+        """Two hours go by: what was on its way has arrived, or never will."""
+        self.provider.arrive()
+        hours = timedelta(hours=2)
+
+        def work(tx: Transaction) -> None:
+            for row in tx.execute(sa.select(sends)).all():
+                values = {"sent_at": row.sent_at - hours}
+                if row.over_at is not None:
+                    values["over_at"] = row.over_at - hours
+                tx.execute(
+                    sa.update(sends).where(sends.c.nonce == row.nonce).values(**values)
+                )
+
+        self.engine.write(work)
+
+    def _clear(self) -> None:
+        def work(tx: Transaction) -> None:
+            for table in reversed(metadata.sorted_tables):
+                if table.name.removeprefix("earmark_") not in _KEPT:
+                    tx.execute(sa.delete(table))
+            tx.execute(sa.delete(secrets).where(secrets.c.task_id.is_not(None)))
+
+        self.engine.write(work)
+        self._dead = []
+        self.provider.fresh()
+
+    def _wrong(self, case: Case, asked: Task, in_doubt: bool) -> Iterator[str]:
+        yield from self.instants.violations
+        yield from invariants.broken(self.engine)
+        yield from invariants.unended(self.engine)
+        yield from self.provider.broken(self.engine)
+        every = self.engine.read(
+            lambda tx: [tasks.get(tx, asked.id), *tasks.descendants(tx, asked.id)]
+        )
+        held = [task for task in every if task.state == "held"]
+        if held and not (case.may_hold and in_doubt):
+            yield f"nothing is held that can be found out: {held[0].message}"
+        elif not held and every[0].outcome != case.ends:
+            yield f"the right end: {every[0].outcome}, not {case.ends}"
+        if {task.command for task in every} != set(case.runs):
+            yield f"the plan is whole: {[task.command for task in every]}"
+
+    def _story(self) -> Iterator[str]:
+        every = self.engine.read(
+            lambda tx: [tasks.from_row(row) for row in tx.execute(tasks.select_tasks())]
+        )
+        for task in every:
+            yield f"{task.title}: {task.state} {task.outcome} {task.message}"
+            lines = self.engine.read(lambda tx, one=task: journal.lines(tx, one.id))  # type: ignore[misc]
+            yield from (f"    {line.at:%S.%f} {line.text}" for line in lines)
+
+
+def effect_class(engine: Engine, token: str) -> EffectClass:
+    """The class of a placeholder."""
+    return EffectClass(
+        engine.read(
+            lambda tx: tx.execute(
+                sa.select(placeholders.c.effect).where(placeholders.c.id == token)
+            ).scalar_one()
+        )
+    )

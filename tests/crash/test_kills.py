@@ -1,0 +1,98 @@
+"""Killed at every instant of every command, and again at every instant of what follows,
+inside the process and on both stores (invariants 1 to 10).
+
+What a kill is here: an exception that nobody catches, in the thread that works; see
+`instants.py`. `tests/acceptance/test_crashes.py` has the real ones.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from earmark import commands
+from earmark.engine.boundary import BOUNDARIES
+from earmark.engine.registry import Commands
+from earmark.engine.runtime import Engine
+from earmark.providers.lab import calls
+from tests.crash.cases import PRODUCT, SCRIPTED
+from tests.crash.inside import Faithful, InsideLab
+from tests.crash.instants import instants_of
+from tests.crash.schedule import Case, Schedules
+
+#: How many pairs of kills each command gets, drawn with this seed.
+PAIRS = int(os.environ.get("EARMARK_CRASH_PAIRS", "40"))
+SEED = int(os.environ.get("EARMARK_CRASH_SEED", "1"))
+
+
+@pytest.fixture
+def scripted(
+    engine: Engine, record_property: pytest.FixtureRequest
+) -> Iterator[Schedules]:
+    """Schedules against the faithful provider."""
+    provider = Faithful(engine)
+    with instants_of(engine, engine.commands) as instants:
+        schedules = Schedules(engine, provider, instants)
+        yield schedules
+    record_property("schedules", schedules.tried)  # type: ignore[operator]
+
+
+@pytest.fixture
+def product(
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: pytest.FixtureRequest,
+) -> Iterator[Schedules]:
+    """Schedules of the product's commands against the lab's own code."""
+    with (
+        InsideLab(engine, tmp_path / "lab") as provider,
+        instants_of(engine, engine.commands) as instants,
+    ):
+        monkeypatch.setattr(calls, "exchange", provider.exchange)
+        schedules = Schedules(engine, provider, instants)
+        yield schedules
+    record_property("schedules", schedules.tried)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_one_kill_anywhere(scripted: Schedules, case: Case) -> None:
+    scripted.every_kill(case)
+    scripted.every_kill(case, late=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_two_kills_anywhere(scripted: Schedules, case: Case) -> None:
+    scripted.every_pair(case, PAIRS, SEED)
+
+
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_one_kill_anywhere_in_the_product(product: Schedules, case: Case) -> None:
+    product.every_kill(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_two_kills_anywhere_in_the_product(product: Schedules, case: Case) -> None:
+    product.every_pair(case, PAIRS, SEED)
+
+
+def test_every_command_is_killed() -> None:
+    """A new command comes with a line in `cases.PRODUCT`."""
+    known = Commands()
+    known.register_module(commands.__name__)
+    killed = {name for case in PRODUCT for name in case.runs}
+    assert {command.__name__ for command in known} == killed
+
+
+def test_every_boundary_is_met(scripted: Schedules) -> None:
+    met: set[str] = set()
+    for case in SCRIPTED:
+        instants = scripted.run(case)
+        met.update(instants)
+        if case.name == "token":
+            at = instants.index("send.committed")
+            met.update(scripted.run(case, (at,)))
+    assert set(BOUNDARIES) <= met
