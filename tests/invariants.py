@@ -6,12 +6,17 @@ and `Finals` for what may never change again.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from earmark.domain.states import OPEN_AT_PROVIDER, PLACEHOLDER_MOVES, is_final
+from earmark.domain.states import (
+    OPEN_AT_PROVIDER,
+    PLACEHOLDER_MOVES,
+    PlaceholderState,
+    is_final,
+)
 from earmark.engine.runtime import Engine
 from earmark.store import placeholders as effects
 from earmark.store.database import Transaction
@@ -68,7 +73,8 @@ def unended(engine: Engine) -> list[str]:
         return [
             f"every task ends: {_named(row)} is {row.state}: {row.message}"
             for row in rows.values()
-            if row.state != "done" and row.id not in excused
+            if row.state != "done"
+            and row.id not in excused
             # What comes after a held sibling waits for the same person.
             and not (row.state == "waiting" and row.root_id in roots)
         ]
@@ -77,7 +83,7 @@ def unended(engine: Engine) -> list[str]:
 
 
 def broken_at_provider(
-    engine: Engine, done: Mapping[str, int], journal: Iterator[tuple[str, str]] = iter(())
+    engine: Engine, done: Mapping[str, int], journal: Iterable[tuple[str, str]] = ()
 ) -> list[str]:
     """Violations that the provider's ledger shows: `done` counts its effects by token,
     `journal` tells in order what it was asked, and where it said that it did nothing:
@@ -104,7 +110,7 @@ def broken_at_provider(
     return [*engine.read(look), *_sent_unasked(journal)]
 
 
-def _sent_unasked(journal: Iterator[tuple[str, str]]) -> Iterator[str]:
+def _sent_unasked(journal: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Invariant 4: a question comes between two sends of one promise."""
     unasked: set[str] = set()
     for what, token in journal:
@@ -144,7 +150,7 @@ def _finals(tx: Transaction) -> Iterator[tuple[str, tuple[Any, ...]]]:
              row.finished_at),
         )  # fmt: skip
     for row in tx.execute(sa.select(placeholders)):
-        if is_final(PLACEHOLDER_MOVES, effects.PlaceholderState(row.state)):
+        if is_final(PLACEHOLDER_MOVES, PlaceholderState(row.state)):
             facts = (row.state, row.external_id, row.nonce, repr(row.result))
             yield f"placeholder {row.id}", facts
 
@@ -163,11 +169,12 @@ def _ends(tx: Transaction) -> Iterator[str]:
 
 @rule("a task that is done has no open placeholder")
 def _no_open_effect(tx: Transaction) -> Iterator[str]:
-    both = sa.select(tasks, placeholders.c.id.label("token"), placeholders.c.state)
+    effect = placeholders.c.state.label("effect_state")
+    both = sa.select(tasks, placeholders.c.id.label("token"), effect)
     both = both.join(placeholders, placeholders.c.task_id == tasks.c.id)
     for row in tx.execute(both.where(tasks.c.state == "done")):
-        if row[-1] in (*OPEN_AT_PROVIDER, "planned"):
-            yield f"{_named(row)}: {row.token} is {row[-1]}"
+        if row.effect_state in (*OPEN_AT_PROVIDER, "planned"):
+            yield f"{_named(row)}: {row.token} is {row.effect_state}"
 
 
 @rule("a held task has a held effect and its evidence")
@@ -183,10 +190,10 @@ def _held(tx: Transaction) -> Iterator[str]:
 @rule("no lock and no place in a queue without its live root")
 def _locks(tx: Transaction) -> Iterator[str]:
     for table in (locks, lock_queue):
-        both = sa.select(table.c.kind, table.c.name, tasks)
+        both = sa.select(tasks, table.c.kind.label("what"), table.c.name.label("which"))
         for row in tx.execute(both.join(tasks, tasks.c.id == table.c.root_id)):
             if row.state == "done" or row.parent_id is not None:
-                yield f"{row[0]} {row[1]} belongs to {_named(row)}, {row.state}"
+                yield f"{row.what} {row.which} belongs to {_named(row)}, {row.state}"
 
 
 @rule("a parent ends after its children, and counts those that have not ended")

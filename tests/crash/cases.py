@@ -62,17 +62,20 @@ SCRIPTED = (
         "composite with a join",
         lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "b"), join=True),
         runs=("MakeAll", "Make", "Join"),
+        big=True,
     ),
     Case(
         "composite of composites",
         lambda: MakeTwice(provider=SCRIPTED_ID, whats=("a", "b")),
         runs=("MakeTwice", "MakeAll", "Make"),
+        big=True,
     ),
     Case(
         "composite with a failing child",
         lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "bad", "c"), join=True),
         runs=("MakeAll", "Make", "Join"),
         ends="failed",
+        big=True,
     ),
     Case(
         "broken composite",
@@ -108,7 +111,10 @@ PRODUCT = (
         "AddVmTemplate",
         lambda: AddVmTemplate(vm=_OFF_VM, name="golden"),
         ("AddVmTemplate", "CreateImageTemplate", "SealTemplate"),
+        big=True,
     ),
-    Case("RefreshProvider", lambda: RefreshProvider(provider="lab"), ("RefreshProvider",)),
+    Case(
+        "RefreshProvider", lambda: RefreshProvider(provider="lab"), ("RefreshProvider",)
+    ),
     Case("VerifyCredentials", _credentials, ("VerifyCredentials",), ends="ok"),
 )

@@ -69,7 +69,7 @@ class Faithful(Provider):
         there = self.ledger.counted()
         return [
             *self.ledger.violations,
-            *invariants.broken_at_provider(engine, there, iter(self.ledger.journal)),
+            *invariants.broken_at_provider(engine, there, self.ledger.journal),
         ]
 
 

@@ -106,10 +106,10 @@ def instants_of(engine: Engine, commands: Iterable[type[Any]]) -> Iterator[Insta
     """The instants of this engine and of these commands' code."""
     instants = Instants()
     with pytest.MonkeyPatch.context() as patch, watched(instants.meet):
-        patch.setattr(
-            engine.database, "write", instants.write(engine.database.write)
-        )
-        theirs = {one for c in commands for one in c.__mro__ if issubclass(one, Command)}
+        patch.setattr(engine.database, "write", instants.write(engine.database.write))
+        theirs = {
+            one for c in commands for one in c.__mro__ if issubclass(one, Command)
+        }
         for command in theirs.difference(_OURS):
             for name in set(_WITH_CTX + _WITH_TX) & set(vars(command)):
                 method, label = vars(command)[name], f"{command.__name__}.{name}"

@@ -7,14 +7,15 @@ whose sender was killed can be told to land late.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.command import Action
-from earmark.domain.connector import EffectClass
+from earmark.domain.connector import EffectClass, Operation
 from earmark.domain.errors import JobUnknown, Refused, Throttled
 from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.refs import ProviderRef
@@ -38,10 +39,15 @@ class Ledger(World):
         self.made: dict[str, tuple[str, str]] = {}
         self.late: dict[str, tuple[str, EffectClass]] = {}
         self._throttled: set[str] = set()
+        #: Called on the way in: "last check" (the deadline was asked, no byte has left)
+        #: and "landed" (done, not answered yet).
+        self.on_way: Callable[[str], None] = lambda name: None
 
     def send(self, what: str, ctx: Ctx) -> str:
         """Take a request, and do it."""
         assert isinstance(ctx, EngineCtx)
+        ctx.deadline.check_before_sending()
+        self.on_way("last check")
         self.journal.append(("send", ctx.token))
         if what.startswith("refused"):
             raise Refused("there is no room", code="quota")
@@ -49,7 +55,9 @@ class Ledger(World):
             self._throttled.add(ctx.token)
             self.journal.append(("no", ctx.token))
             raise Throttled("come back later")
-        return self.land(ctx.token, what, EffectClass(ctx.placeholder.effect))
+        job = self.land(ctx.token, what, EffectClass(ctx.placeholder.effect))
+        self.on_way("landed")
+        return job
 
     def land(self, token: str, what: str, effect: EffectClass) -> str:
         """A request arrives; returns the handle of the job."""
@@ -106,18 +114,20 @@ class Ledger(World):
         """How many effects each token has."""
         return Counter(self.effects)
 
-    def asked(self) -> Iterator[tuple[str, str]]:
-        """The journal, for `invariants.broken_at_provider`."""
-        return iter(self.journal)
+    def asked_for(self) -> list[str]:
+        """The token of every request that came."""
+        return [token for what, token in self.journal if what == "send"]
 
 
 class FaithfulConnector(ScriptedConnector):
     """The same kind with a long horizon, so that only the schedule lets it pass."""
 
-    operations = {
-        name: replace(operation, max_in_flight=IN_FLIGHT)
-        for name, operation in ScriptedConnector.operations.items()
-    }
+    operations: Mapping[str, Operation] = MappingProxyType(
+        {
+            name: replace(operation, max_in_flight=IN_FLIGHT)
+            for name, operation in ScriptedConnector.operations.items()
+        }
+    )
 
 
 class MakeNamed(Make):

@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from earmark.domain.command import Command
-from earmark.domain.connector import EffectClass
 from earmark.domain.task import Task
 from earmark.engine import recover
 from earmark.engine.boundary import Killed
@@ -44,6 +43,8 @@ class Case:
     runs: tuple[str, ...] = ()
     ends: str = "ok"
     may_hold: bool = False
+    #: Many instants: only the boundaries are for every day.
+    big: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -82,12 +83,17 @@ class Schedules:
     _worker: int = 0
     _dead: list[str] = field(default_factory=list)
 
-    def every_kill(self, case: Case, *, late: bool = False) -> None:
-        """Kill once at each instant that an undisturbed run meets. With `late`, only
-        where a request is on its way, and it lands after the first look for it."""
+    def every_kill(
+        self, case: Case, at: Callable[[str], bool] = lambda name: True
+    ) -> None:
+        """Kill once at each instant that an undisturbed run meets, of those whose name
+        is chosen. A request that was on its way then landed, or never left, or lands
+        after the first look for it."""
         for number, name in enumerate(list(self.run(case))):
-            if not late or name.endswith(".send begins"):
-                self.run(case, (number,), late=late)
+            if at(name):
+                self.run(case, (number,))
+                if name.endswith(".send begins"):
+                    self.run(case, (number,), late=True)
 
     def every_pair(self, case: Case, most: int, seed: int) -> None:
         """Kill at one instant, and again at one of those that the rest then meets: all
@@ -104,16 +110,33 @@ class Schedules:
         for pair in pairs:
             self.run(case, pair, late=chosen.random() < 0.3)
 
-    def run(self, case: Case, kills: Iterable[int] = (), *, late: bool = False) -> list[str]:
+    def run(
+        self, case: Case, kills: Iterable[int] = (), *, late: bool = False
+    ) -> list[str]:
         """Run one schedule and check it; returns the instants that it met."""
         kills = tuple(kills)
         self.tried += 1
-        self._clear()
+        self.clear()
         self.instants.begin(kills)
         task = transact(self.engine, lambda tx: case.make().enqueue(tx))
-        finals = invariants.Finals(self.engine)
+        in_doubt, told = self.drive(invariants.Finals(self.engine), late=late)
+        told += self._wrong(case, task, in_doubt)
+        if told:
+            where = [f"{n}: {self.instants.met[n]}" for n in kills]
+            first = f"{case}, killed at {where or 'no instant'}"
+            if late:
+                first += ", and its requests land late"
+            raise AssertionError("\n".join([first, *told, *self._story()]))
+        return self.instants.met
+
+    def drive(
+        self, finals: invariants.Finals, *, late: bool = False
+    ) -> tuple[bool, list[str]]:
+        """Work until all has ended or nothing moves any more, not even by time. Returns
+        whether a sender died with its request on its way, and what changed after its
+        end."""
         told: list[str] = []
-        waits, in_doubt = 0, False
+        still, in_doubt = 0, False
         for _ in range(_ROUNDS):
             moved = self._work()
             if self._dead:
@@ -122,21 +145,12 @@ class Schedules:
             told += finals.look()
             if self._ended():
                 break
-            # Nothing moves any more but by time.
-            waits = 0 if moved else waits + 1
-            if waits > 2:
-                waits = 0
-                self._let_time_pass()
-        told += self._wrong(case, task, in_doubt)
-        if told:
-            where = [f"{n}: {self.instants.met[n]}" for n in kills]
-            raise AssertionError(
-                "\n".join(
-                    [f"{case}, killed at {where or 'no instant'}"]
-                    + [f"late={late}" * late, *told, *self._story()]
-                )
-            )
-        return self.instants.met
+            still = 0 if moved else still + 1
+            if still % 3 == 0 and still:
+                self.let_time_pass()
+            if still > 9:
+                break
+        return in_doubt, told
 
     def _work(self) -> bool:
         """One round of the worker that lives; True when something moved."""
@@ -207,7 +221,7 @@ class Schedules:
 
         self.engine.write(work)
 
-    def _let_time_pass(self) -> None:
+    def let_time_pass(self) -> None:
         """Two hours go by: what was on its way has arrived, or never will."""
         self.provider.arrive()
         hours = timedelta(hours=2)
@@ -223,7 +237,9 @@ class Schedules:
 
         self.engine.write(work)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Nothing was ever asked for, of us or of the provider."""
+
         def work(tx: Transaction) -> None:
             for table in reversed(metadata.sorted_tables):
                 if table.name.removeprefix("earmark_") not in _KEPT:
@@ -258,14 +274,3 @@ class Schedules:
             yield f"{task.title}: {task.state} {task.outcome} {task.message}"
             lines = self.engine.read(lambda tx, one=task: journal.lines(tx, one.id))  # type: ignore[misc]
             yield from (f"    {line.at:%S.%f} {line.text}" for line in lines)
-
-
-def effect_class(engine: Engine, token: str) -> EffectClass:
-    """The class of a placeholder."""
-    return EffectClass(
-        engine.read(
-            lambda tx: tx.execute(
-                sa.select(placeholders.c.effect).where(placeholders.c.id == token)
-            ).scalar_one()
-        )
-    )

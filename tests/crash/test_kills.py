@@ -6,8 +6,9 @@ What a kill is here: an exception that nobody catches, in the thread that works;
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,16 +27,17 @@ PAIRS = int(os.environ.get("EARMARK_CRASH_PAIRS", "40"))
 SEED = int(os.environ.get("EARMARK_CRASH_SEED", "1"))
 
 
+Record = Callable[[str, object], None]
+
+
 @pytest.fixture
-def scripted(
-    engine: Engine, record_property: pytest.FixtureRequest
-) -> Iterator[Schedules]:
+def scripted(engine: Engine, record_property: Record) -> Iterator[Schedules]:
     """Schedules against the faithful provider."""
     provider = Faithful(engine)
     with instants_of(engine, engine.commands) as instants:
         schedules = Schedules(engine, provider, instants)
         yield schedules
-    record_property("schedules", schedules.tried)  # type: ignore[operator]
+    record_property("schedules", schedules.tried)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def product(
     engine: Engine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    record_property: pytest.FixtureRequest,
+    record_property: Record,
 ) -> Iterator[Schedules]:
     """Schedules of the product's commands against the lab's own code."""
     with (
@@ -53,24 +55,45 @@ def product(
         monkeypatch.setattr(calls, "exchange", provider.exchange)
         schedules = Schedules(engine, provider, instants)
         yield schedules
-    record_property("schedules", schedules.tried)  # type: ignore[operator]
+    record_property("schedules", schedules.tried)
 
 
-@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def anywhere(cases: Iterable[Case]) -> list[Any]:
+    """The cases by name; the big ones are slow."""
+    return [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.big else [])
+        for case in cases
+    ]
+
+
+def big(cases: Iterable[Case]) -> list[Case]:
+    return [case for case in cases if case.big]
+
+
+@pytest.mark.parametrize("case", anywhere(SCRIPTED))
 def test_one_kill_anywhere(scripted: Schedules, case: Case) -> None:
     scripted.every_kill(case)
-    scripted.every_kill(case, late=True)
+
+
+@pytest.mark.parametrize("case", anywhere(PRODUCT))
+def test_one_kill_anywhere_in_the_product(product: Schedules, case: Case) -> None:
+    product.every_kill(case)
+
+
+@pytest.mark.parametrize("case", big(SCRIPTED), ids=str)
+def test_one_kill_at_a_boundary(scripted: Schedules, case: Case) -> None:
+    scripted.every_kill(case, BOUNDARIES.__contains__)
+
+
+@pytest.mark.parametrize("case", big(PRODUCT), ids=str)
+def test_one_kill_at_a_boundary_of_the_product(product: Schedules, case: Case) -> None:
+    product.every_kill(case, BOUNDARIES.__contains__)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SCRIPTED, ids=str)
 def test_two_kills_anywhere(scripted: Schedules, case: Case) -> None:
     scripted.every_pair(case, PAIRS, SEED)
-
-
-@pytest.mark.parametrize("case", PRODUCT, ids=str)
-def test_one_kill_anywhere_in_the_product(product: Schedules, case: Case) -> None:
-    product.every_kill(case)
 
 
 @pytest.mark.slow
