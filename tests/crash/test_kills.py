@@ -5,7 +5,6 @@ What a kill is here: an exception that nobody catches, in the thread that works;
 `instants.py`. `tests/acceptance/test_crashes.py` has the real ones.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,10 @@ from earmark.engine.registry import Commands
 from earmark.engine.runtime import Engine
 from earmark.providers.lab import calls
 from tests.crash.cases import PRODUCT, SCRIPTED
+from tests.crash.drawn import MOST, SEED
 from tests.crash.inside import Faithful, InsideLab
 from tests.crash.instants import instants_of
 from tests.crash.schedule import Case, Schedules
-
-#: How many pairs of kills each command gets, drawn with this seed.
-PAIRS = int(os.environ.get("EARMARK_CRASH_PAIRS", "40"))
-SEED = int(os.environ.get("EARMARK_CRASH_SEED", "1"))
-
 
 Record = Callable[[str, object], None]
 
@@ -93,13 +88,13 @@ def test_one_kill_at_a_boundary_of_the_product(product: Schedules, case: Case) -
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SCRIPTED, ids=str)
 def test_two_kills_anywhere(scripted: Schedules, case: Case) -> None:
-    scripted.every_pair(case, PAIRS, SEED)
+    scripted.every_pair(case, MOST, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PRODUCT, ids=str)
 def test_two_kills_anywhere_in_the_product(product: Schedules, case: Case) -> None:
-    product.every_pair(case, PAIRS, SEED)
+    product.every_pair(case, MOST, SEED)
 
 
 def test_every_command_is_killed() -> None:
