@@ -35,7 +35,7 @@ _OFF_VM = DEMO[3].name
 def _make(name: str, kind: type[Make], what: str = "a", **more: object) -> Case:
     return Case(
         name,
-        lambda: kind(provider=SCRIPTED_ID, what=what),
+        lambda url: kind(provider=SCRIPTED_ID, what=what),
         runs=(kind.__name__,),
         **more,  # type: ignore[arg-type]
     )
@@ -52,69 +52,71 @@ SCRIPTED = (
     _make("refused", MakeTagged, "refused", ends="failed"),
     _make("failed at the provider", Make, "bad", ends="failed"),
     _make("finish raises", MakeBadly, ends="failed"),
-    Case("action", lambda: Peek(provider=SCRIPTED_ID), runs=("Peek",)),
+    Case("action", lambda url: Peek(provider=SCRIPTED_ID), runs=("Peek",)),
     Case(
         "composite",
-        lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "b")),
+        lambda url: MakeAll(provider=SCRIPTED_ID, whats=("a", "b")),
         runs=("MakeAll", "Make"),
     ),
     Case(
         "composite with a join",
-        lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "b"), join=True),
+        lambda url: MakeAll(provider=SCRIPTED_ID, whats=("a", "b"), join=True),
         runs=("MakeAll", "Make", "Join"),
         big=True,
     ),
     Case(
         "composite of composites",
-        lambda: MakeTwice(provider=SCRIPTED_ID, whats=("a", "b")),
+        lambda url: MakeTwice(provider=SCRIPTED_ID, whats=("a", "b")),
         runs=("MakeTwice", "MakeAll", "Make"),
         big=True,
     ),
     Case(
         "composite with a failing child",
-        lambda: MakeAll(provider=SCRIPTED_ID, whats=("a", "bad", "c"), join=True),
+        lambda url: MakeAll(provider=SCRIPTED_ID, whats=("a", "bad", "c"), join=True),
         runs=("MakeAll", "Make", "Join"),
         ends="failed",
         big=True,
     ),
     Case(
         "broken composite",
-        lambda: MakeAll(provider=SCRIPTED_ID, whats=(), broken=True),
+        lambda url: MakeAll(provider=SCRIPTED_ID, whats=(), broken=True),
         runs=("MakeAll",),
         ends="failed",
     ),
 )
 
 
-def _credentials() -> VerifyCredentials:
+def _credentials(url: str) -> VerifyCredentials:
     return VerifyCredentials(
         name="another",
         kind="lab",
-        settings={"url": "http://lab.test"},
+        settings={"url": url},
         secrets={"password": Secret(PASSWORD)},
     )
 
 
-def _copy() -> CreateImageTemplate:
+def _copy(url: str) -> CreateImageTemplate:
     # As `earmark.lab.seed` derives it from the names.
     image = str(uuid5(NAMESPACE_URL, f"lab:Lab/{_VM}-disk0/image"))
     return CreateImageTemplate(provider="lab", image=image, alias="one", domain="fast")
 
 
 PRODUCT = (
-    Case("PowerOff", lambda: PowerOff(vm=_VM), ("PowerOff",)),
-    Case("PowerOn", lambda: PowerOn(vm=_OFF_VM), ("PowerOn",)),
-    Case("ShutdownGuest", lambda: ShutdownGuest(vm=_VM), ("ShutdownGuest",)),
-    Case("PowerOff of what is off", lambda: PowerOff(vm=_OFF_VM), ("PowerOff",)),
+    Case("PowerOff", lambda url: PowerOff(vm=_VM), ("PowerOff",)),
+    Case("PowerOn", lambda url: PowerOn(vm=_OFF_VM), ("PowerOn",)),
+    Case("ShutdownGuest", lambda url: ShutdownGuest(vm=_VM), ("ShutdownGuest",)),
+    Case("PowerOff of what is off", lambda url: PowerOff(vm=_OFF_VM), ("PowerOff",)),
     Case("CreateImageTemplate", _copy, ("CreateImageTemplate",)),
     Case(
         "AddVmTemplate",
-        lambda: AddVmTemplate(vm=_OFF_VM, name="golden"),
+        lambda url: AddVmTemplate(vm=_OFF_VM, name="golden"),
         ("AddVmTemplate", "CreateImageTemplate", "SealTemplate"),
         big=True,
     ),
     Case(
-        "RefreshProvider", lambda: RefreshProvider(provider="lab"), ("RefreshProvider",)
+        "RefreshProvider",
+        lambda url: RefreshProvider(provider="lab"),
+        ("RefreshProvider",),
     ),
     Case("VerifyCredentials", _credentials, ("VerifyCredentials",), ends="ok"),
 )

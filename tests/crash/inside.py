@@ -91,7 +91,7 @@ class InsideLab(Provider):
                 "lab",
                 "lab",
                 "default",
-                {"url": "http://lab.test"},
+                {"url": self.url},
                 seal_all(tx, {"password": cases.PASSWORD}),
             )
             inventory.add_provider(tx.store, row)

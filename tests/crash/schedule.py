@@ -34,12 +34,13 @@ _KEPT = {"installation", "clock", "zones", "providers", "secrets"}
 
 @dataclass(frozen=True)
 class Case:
-    """A command to be killed. `runs` names every command that takes part in it; `ends`
-    how it ends however often it is killed; `may_hold`: its provider cannot tell what
-    became of a request, so that one whose answer was lost is a person's."""
+    """A command to be killed. `make` is given the lab's URL. `runs` names every command
+    that takes part in it; `ends`: how it ends however often it is killed. `may_hold`:
+    its provider cannot tell what became of a request, so that one whose answer was lost
+    is a person's."""
 
     name: str
-    make: Callable[[], Command[Any]]
+    make: Callable[[str], Command[Any]]
     runs: tuple[str, ...] = ()
     ends: str = "ok"
     may_hold: bool = False
@@ -55,6 +56,7 @@ class Provider:
 
     #: Ids of the providers to be polled.
     ids: Sequence[str] = ()
+    url = "http://lab.test"
 
     def fresh(self) -> None:
         """A new site, on which nothing has happened."""
@@ -118,7 +120,9 @@ class Schedules:
         self.tried += 1
         self.clear()
         self.instants.begin(kills)
-        task = transact(self.engine, lambda tx: case.make().enqueue(tx))
+        task = transact(
+            self.engine, lambda tx: case.make(self.provider.url).enqueue(tx)
+        )
         in_doubt, told = self.drive(invariants.Finals(self.engine), late=late)
         told += self._wrong(case, task, in_doubt)
         if told:

@@ -40,10 +40,10 @@ def test_killed_there_each_time(
 
 def _killed(house: House, case: Case, at: str) -> bool:
     """Run it with a worker that dies there; False when it never came there."""
-    if boundary_needs_doubt(at):
+    if _needs_doubt(at):
         for verb in ("vm.stop", "vm.start", "image.copy"):
             house.lab.fault("lose-reply", verb=verb, times=1)
-    task = house.ask(case.make())
+    task = house.ask(case.make(house.lab.url))
     first = house.worker(crash_at=at)
 
     def over() -> Task | bool:
@@ -60,7 +60,7 @@ def _killed(house: House, case: Case, at: str) -> bool:
     return True
 
 
-def boundary_needs_doubt(at: str) -> bool:
+def _needs_doubt(at: str) -> bool:
     """Only what is in doubt is probed."""
     return at.startswith("probe.")
 
