@@ -255,6 +255,10 @@ def _one_open_send(tx: Transaction) -> Iterator[str]:
             yield f"{token} ({rows[token].effect}) has {number} open sends"
 
 
+#: After these, a send may follow: a look, a definite no, a person's word.
+_LOOKS = ("probe", "not-sent", "decision")
+
+
 @rule("nothing is sent again without a look in between")
 def _looked(tx: Transaction) -> Iterator[str]:
     query = sa.select(evidence.c.placeholder_id, evidence.c.kind)
@@ -266,4 +270,4 @@ def _looked(tx: Transaction) -> Iterator[str]:
         for kind in seen:
             if kind == "sending" and not looked:
                 yield f"{token}: {seen}"
-            looked = kind != "sending" and (looked or kind in ("probe", "not-sent"))
+            looked = kind != "sending" and (looked or kind in _LOOKS)

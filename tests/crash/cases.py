@@ -14,7 +14,19 @@ from earmark.commands import (
 )
 from earmark.domain.secret import Secret
 from earmark.lab.seed import DEMO
-from tests.crash.provider import MakeListed, MakeNamed, MakeSo, Peek
+from tests.crash.provider import (
+    MakeAgain,
+    MakeAllOrFail,
+    MakeInPhases,
+    MakeInTurn,
+    MakeListed,
+    MakeMany,
+    MakeNamed,
+    MakeOrFail,
+    MakeSlowly,
+    MakeSo,
+    Peek,
+)
 from tests.crash.schedule import Case
 from tests.engine.world import (
     Make,
@@ -46,12 +58,30 @@ SCRIPTED = (
     _make("identity", MakeNamed),
     _make("tag", MakeTagged),
     _make("absolute", MakeSo),
-    _make("tasks", MakeListed, may_hold=True),
+    _make("tasks", MakeListed),
     _make("none", MakeBlindly, may_hold=True),
     _make("throttled", MakeTagged, "busy"),
     _make("refused", MakeTagged, "refused", ends="failed"),
     _make("failed at the provider", Make, "bad", ends="failed"),
     _make("finish raises", MakeBadly, ends="failed"),
+    _make("asked in batches", MakeMany),
+    _make("fails on restart", MakeOrFail, killed_ends="failed"),
+    _make("tried again", MakeAgain, "flaky", cancelled_ends="failed"),
+    _make("stoppable", MakeSlowly),
+    _make("two in turn", MakeInTurn, roots=2),
+    Case(
+        "phases",
+        lambda url: MakeInPhases(provider=SCRIPTED_ID, whats=("a", "b")),
+        runs=("MakeInPhases", "MakeMany"),
+        big=True,
+    ),
+    Case(
+        "phases that fail on restart",
+        lambda url: MakeAllOrFail(provider=SCRIPTED_ID, whats=("a", "b")),
+        runs=("MakeAllOrFail", "MakeMany"),
+        killed_ends="failed",
+        big=True,
+    ),
     Case("action", lambda url: Peek(provider=SCRIPTED_ID), runs=("Peek",)),
     Case(
         "composite",

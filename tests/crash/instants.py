@@ -6,7 +6,7 @@ out of the author's code that asks the world, and into the code inside a transac
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -32,12 +32,19 @@ class Instants:
         self.met: list[str] = []
         self.violations: list[str] = []
         self._kills: frozenset[int] = frozenset()
+        self._deeds: Mapping[int, Callable[[], None]] = {}
         self._alive = False
         self._dead = False
 
-    def begin(self, kills: Iterable[int]) -> None:
-        """A new run, to be killed at these numbers."""
+    def begin(
+        self,
+        kills: Iterable[int],
+        deeds: Mapping[int, Callable[[], None]] | None = None,
+    ) -> None:
+        """A new run, to be killed at these numbers; `deeds` are done by somebody else
+        at theirs, which must be boundaries, since no transaction is open there."""
         self.met, self.violations = [], []
+        self._deeds = deeds or {}
         self._kills = frozenset(kills)
         self._alive = self._dead = False
 
@@ -59,6 +66,10 @@ class Instants:
             raise Killed(name)
         number = len(self.met)
         self.met.append(name)
+        if number in self._deeds:
+            self._alive = False
+            self._deeds[number]()
+            self._alive = True
         if number in self._kills:
             self._dead = True
             raise Killed(name)

@@ -13,14 +13,24 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from earmark.domain.authoring import Ctx, Tx
-from earmark.domain.command import Action
+from earmark.domain.authoring import Ctx, Results, Tx
+from earmark.domain.command import (
+    Action,
+    Child,
+    Command,
+    Composite,
+    Doubt,
+    OnRestart,
+    Retry,
+    WhenLocked,
+)
 from earmark.domain.connector import EffectClass, Operation
 from earmark.domain.errors import JobUnknown, Refused, Throttled
-from earmark.domain.outcome import Done, Failed, Found
+from earmark.domain.lock import Lock, exclusive
+from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.domain.refs import ProviderRef
 from earmark.engine.ctx import EngineCtx
-from tests.engine.world import Make, ScriptedConnector, World
+from tests.engine.world import Make, MakeTagged, ScriptedConnector, World
 
 #: What is in flight counts as landed only once a schedule says that time has passed.
 IN_FLIGHT = timedelta(hours=1)
@@ -38,6 +48,8 @@ class Ledger(World):
         #: Job → (token, what); of class `absolute` the job is what is to be so.
         self.made: dict[str, tuple[str, str]] = {}
         self.late: dict[str, tuple[str, EffectClass]] = {}
+        self.looks: Counter[str] = Counter()
+        self.stopped: set[str] = set()
         self._throttled: set[str] = set()
         #: Called on the way in: "last check" (the deadline was asked, no byte has left)
         #: and "landed" (done, not answered yet).
@@ -107,7 +119,9 @@ class Ledger(World):
         """Every job ends at once, and well, unless it is called bad."""
         if job not in self.made:
             raise JobUnknown("no such job")
-        what = self.made[job][1]
+        token, what = self.made[job]
+        if what.startswith("flaky") and token == self.effects[0]:
+            return Failed("not this time", code="flaky")
         return Failed("disk full") if what.startswith("bad") else Done(f"{what}!")
 
     def counted(self) -> Counter[str]:
@@ -155,6 +169,104 @@ class MakeListed(MakeSo):
     title = "Make {what}, listed"
     operation = "tasks"
 
+    def locks(self) -> Sequence[Lock]:
+        return [exclusive("thing", self.what)]
+
+
+class MakeOrFail(Make):
+    """Not resumed once a worker was lost before it was sent."""
+
+    title = "Make {what}, or fail"
+    on_restart = OnRestart.FAIL
+
+
+class MakeAgain(Make):
+    """Tried again after a failure that its policy names."""
+
+    title = "Make {what}, again"
+    retry = Retry(on=frozenset({"flaky"}))
+
+
+class MakeSlowly(MakeTagged):
+    """Runs for a while, and can be stopped meanwhile."""
+
+    title = "Make {what}, slowly"
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        world = ctx.connect(World)
+        assert isinstance(world, Ledger)
+        world.looks[job] += 1
+        if job in world.stopped:
+            return Failed("stopped", code="stopped")
+        return Running(50) if world.looks[job] < 3 else super().poll(ctx, job)
+
+    def cancel(self, ctx: Ctx, job: str) -> None:
+        world = ctx.connect(World)
+        assert isinstance(world, Ledger)
+        world.stopped.add(job)
+
+
+class MakeInTurn(MakeTagged):
+    """Waits behind whoever holds the same thing."""
+
+    title = "Make {what}, in turn"
+    when_locked = WhenLocked.QUEUE
+
+    def locks(self) -> Sequence[Lock]:
+        return [exclusive("thing", self.what)]
+
+
+class MakeMany(MakeTagged):
+    """Polled and looked for many at once."""
+
+    title = "Make {what}, among many"
+
+    @classmethod
+    def poll_many(
+        cls, ctx: Ctx, jobs: Mapping[str, Job]
+    ) -> Mapping[str, Running | Done[str] | Failed]:
+        world = ctx.connect(World)
+        return {token: world.poll(job.id) for token, job in jobs.items()}
+
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        world = ctx.connect(World)
+        return {doubt.token: world.find(doubt.token) for doubt in doubts}
+
+
+class MakeInPhases(Composite[str]):
+    """What comes second is known only when the first is there."""
+
+    title = "Make {whats} in phases"
+    provider: ProviderRef
+    whats: tuple[str, ...]
+    kind: ClassVar[type[Make]] = MakeMany
+    on_restart = OnRestart.RESUME
+
+    def children(self, tx: Tx) -> Mapping[str, Command[Any] | Child]:
+        return {
+            what: self.kind(provider=self.provider, what=what) for what in self.whats
+        }
+
+    def next_phase(
+        self, tx: Tx, results: Results
+    ) -> Mapping[str, Command[Any] | Child]:
+        if "second" in results.keys():  # noqa: SIM118
+            return {}
+        return {"second": self.kind(provider=self.provider, what="second")}
+
+    def finish(self, tx: Tx, results: Results) -> str:
+        return results.of("second", Make)
+
+
+class MakeAllOrFail(MakeInPhases):
+    """The rule of oVirt's placeholders: cut off half-way, it fails."""
+
+    title = "Make {whats} in phases, or fail"
+    on_restart = OnRestart.FAIL
+
 
 class Peek(Action[str]):
     """Reads, and writes a row of ours."""
@@ -170,4 +282,16 @@ class Peek(Action[str]):
         tx.log(result)
 
 
-ALL = (MakeNamed, MakeSo, MakeListed, Peek)
+ALL = (
+    MakeNamed,
+    MakeSo,
+    MakeListed,
+    MakeOrFail,
+    MakeAgain,
+    MakeSlowly,
+    MakeInTurn,
+    MakeMany,
+    MakeInPhases,
+    MakeAllOrFail,
+    Peek,
+)

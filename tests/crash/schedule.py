@@ -4,6 +4,7 @@ other, and every invariant is looked at on the way."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from earmark.domain.command import Command
+from earmark.domain.errors import Rejected
 from earmark.domain.task import Task
 from earmark.engine import recover
-from earmark.engine.boundary import Killed
+from earmark.engine.boundary import BOUNDARIES, Killed
+from earmark.engine.cancel import cancel
 from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
 from earmark.engine.perform import perform
@@ -37,13 +40,17 @@ class Case:
     """A command to be killed. `make` is given the lab's URL. `runs` names every command
     that takes part in it; `ends`: how it ends however often it is killed. `may_hold`:
     its provider cannot tell what became of a request, so that one whose answer was lost
-    is a person's."""
+    is a person's. `killed_ends` and `cancelled_ends`: how it may end as well when its
+    worker was lost, or it was cancelled. `roots`: how often it is asked for at once."""
 
     name: str
     make: Callable[[str], Command[Any]]
     runs: tuple[str, ...] = ()
     ends: str = "ok"
+    killed_ends: str = ""
+    cancelled_ends: str = "cancelled"
     may_hold: bool = False
+    roots: int = 1
     #: Many instants: only the boundaries are for every day.
     big: bool = False
 
@@ -112,26 +119,68 @@ class Schedules:
         for pair in pairs:
             self.run(case, pair, late=chosen.random() < 0.3)
 
+    def every_cancel(self, case: Case) -> None:
+        """Cancel once at each boundary, from outside."""
+        for number, name in enumerate(list(self.run(case))):
+            if name in BOUNDARIES:
+                self.run(case, cancel_at=number)
+
+    def every_cancel_and_kill(self, case: Case, most: int, seed: int) -> None:
+        """Cancel at a boundary, and kill before, there or after; `most` of all."""
+        chosen = random.Random(seed)
+        met = list(self.run(case))
+        boundaries = [n for n, name in enumerate(met) if name in BOUNDARIES]
+        pairs = [
+            (boundary, kill)
+            for boundary in boundaries
+            for kill in range(len(self.run(case, cancel_at=boundary)))
+        ]
+        for boundary, kill in chosen.sample(pairs, min(most, len(pairs))):
+            late = chosen.random() < 0.3
+            self.run(case, (kill,), cancel_at=boundary, late=late)
+
     def run(
-        self, case: Case, kills: Iterable[int] = (), *, late: bool = False
+        self,
+        case: Case,
+        kills: Iterable[int] = (),
+        *,
+        late: bool = False,
+        cancel_at: int | None = None,
     ) -> list[str]:
         """Run one schedule and check it; returns the instants that it met."""
         kills = tuple(kills)
         self.tried += 1
         self.clear()
-        self.instants.begin(kills)
-        task = transact(
-            self.engine, lambda tx: case.make(self.provider.url).enqueue(tx)
-        )
+        asked: list[Task] = []
+        deeds = {} if cancel_at is None else {cancel_at: lambda: self._cancel(asked)}
+        self.instants.begin(kills, deeds)
+        for _ in range(case.roots):
+            command = case.make(self.provider.url)
+            asked.append(transact(self.engine, lambda tx, c=command: c.enqueue(tx)))  # type: ignore[misc]
         in_doubt, told = self.drive(invariants.Finals(self.engine), late=late)
-        told += self._wrong(case, task, in_doubt)
+        ends = {case.ends}
+        ends |= {case.killed_ends} if kills and case.killed_ends else set()
+        ends |= set() if cancel_at is None else {"cancelled", case.cancelled_ends}
+        for task in asked:
+            told += self._wrong_end(case, task, ends, may_hold=in_doubt)
+        told += self._wrong()
         if told:
-            where = [f"{n}: {self.instants.met[n]}" for n in kills]
-            first = f"{case}, killed at {where or 'no instant'}"
+            first = f"{case}, killed at {self._names(kills)}"
+            if cancel_at is not None:
+                first += f", cancelled at {self._names([cancel_at])}"
             if late:
                 first += ", and its requests land late"
             raise AssertionError("\n".join([first, *told, *self._story()]))
         return self.instants.met
+
+    def _cancel(self, asked: Iterable[Task]) -> None:
+        for task in asked:
+            with suppress(Rejected):
+                cancel(self.engine, task.id, "somebody")
+
+    def _names(self, numbers: Iterable[int]) -> list[str]:
+        met = self.instants.met
+        return [f"{n}: {met[n] if n < len(met) else 'never'}" for n in numbers]
 
     def drive(
         self, finals: invariants.Finals, *, late: bool = False
@@ -254,20 +303,29 @@ class Schedules:
         self._dead = []
         self.provider.fresh()
 
-    def _wrong(self, case: Case, asked: Task, in_doubt: bool) -> Iterator[str]:
-        yield from self.instants.violations
-        yield from invariants.broken(self.engine)
-        yield from invariants.unended(self.engine)
-        yield from self.provider.broken(self.engine)
+    def _wrong(self) -> list[str]:
+        return [
+            *self.instants.violations,
+            *invariants.broken(self.engine),
+            *invariants.unended(self.engine),
+            *self.provider.broken(self.engine),
+        ]
+
+    def _wrong_end(
+        self, case: Case, asked: Task, ends: Iterable[str], *, may_hold: bool
+    ) -> Iterator[str]:
         every = self.engine.read(
             lambda tx: [tasks.get(tx, asked.id), *tasks.descendants(tx, asked.id)]
         )
+        root = every[0]
         held = [task for task in every if task.state == "held"]
-        if held and not (case.may_hold and in_doubt):
+        if held and not (case.may_hold and may_hold):
             yield f"nothing is held that can be found out: {held[0].message}"
-        elif not held and every[0].outcome != case.ends:
-            yield f"the right end: {every[0].outcome}, not {case.ends}"
-        if {task.command for task in every} != set(case.runs):
+        elif not held and str(root.outcome) not in ends:
+            yield f"the right end: {root.outcome}, not {ends}"
+        if root.outcome == case.ends and {task.command for task in every} != set(
+            case.runs
+        ):
             yield f"the plan is whole: {[task.command for task in every]}"
 
     def _story(self) -> Iterator[str]:

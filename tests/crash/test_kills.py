@@ -97,6 +97,30 @@ def test_two_kills_anywhere_in_the_product(product: Schedules, case: Case) -> No
     product.every_pair(case, MOST, SEED)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_cancelled_at_a_boundary(scripted: Schedules, case: Case) -> None:
+    scripted.every_cancel(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_the_product_cancelled_at_a_boundary(product: Schedules, case: Case) -> None:
+    product.every_cancel(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_cancelled_and_killed(scripted: Schedules, case: Case) -> None:
+    scripted.every_cancel_and_kill(case, MOST, SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_the_product_cancelled_and_killed(product: Schedules, case: Case) -> None:
+    product.every_cancel_and_kill(case, MOST, SEED)
+
+
 def test_every_command_is_killed() -> None:
     """A new command comes with a line in `cases.PRODUCT`."""
     known = Commands()
@@ -108,9 +132,13 @@ def test_every_command_is_killed() -> None:
 def test_every_boundary_is_met(scripted: Schedules) -> None:
     met: set[str] = set()
     for case in SCRIPTED:
-        instants = scripted.run(case)
+        instants = list(scripted.run(case))
         met.update(instants)
         if case.name == "token":
+            # Only what is in doubt is probed.
             at = instants.index("send.committed")
             met.update(scripted.run(case, (at,)))
+        if case.name == "stoppable":
+            at = instants.index("bind.committed")
+            met.update(scripted.run(case, cancel_at=at))
     assert set(BOUNDARIES) <= met

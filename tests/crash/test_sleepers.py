@@ -34,8 +34,6 @@ from tests.engine.world import Make, MakeBlindly, MakeTagged
 
 SECONDS = 30.0
 CLASSES = (Make, MakeNamed, MakeTagged, MakeSo, MakeListed, MakeBlindly)
-#: Whoever cannot be asked what became of a request leaves it to a person.
-SHOWS_NO_MARKS = (MakeListed, MakeBlindly)
 
 
 class Sleeper:
@@ -180,7 +178,8 @@ def repeatable(task: Task) -> bool:
 
 
 def blind(task: Task) -> bool:
-    return task.command in [kind.__name__ for kind in SHOWS_NO_MARKS]
+    """Who cannot be asked what became of a request leaves it to a person."""
+    return task.command == MakeBlindly.__name__
 
 
 @pytest.mark.parametrize("at", ["send.committed", "last check"])
@@ -199,7 +198,7 @@ def test_it_sends_after_others_went_on(night: Night, at: str) -> None:
     assert len(night.evidence("late")) == 1
     after = night.goes_on()
     assert len(night.provider.ledger.effects) == 1
-    if after.command == MakeBlindly.__name__:
+    if blind(after):
         assert (after.state, before.state) == ("held", "held")
     else:
         assert after.outcome == "ok"
@@ -219,7 +218,7 @@ def test_past_its_deadline_it_lets_nothing_out(
     assert "did not leave" in late.text
     clock(-3600)
     after = night.goes_on()
-    if after.command == MakeBlindly.__name__:
+    if blind(after):
         assert (after.state, before.state, sends) == ("held", "held", 0)
     else:
         assert after.outcome == "ok"

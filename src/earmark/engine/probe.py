@@ -125,7 +125,11 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     journal.log(tx, task.id, why)
     if task.stop_requested:
         placeholders.move(tx, effect, PlaceholderState.DROPPED, next_check_at=None)
-        end(tx, task, End.cancelled(why))
+        if task.verdict is None:
+            end(tx, task, End.cancelled(why))
+        else:
+            # Nobody cancelled it: it was cut off half-way (`on_restart`).
+            end(tx, task, End.failed(why, str((task.error or {})["code"])))
         return
     placeholders.move(
         tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None
