@@ -6,9 +6,14 @@ from uuid import NAMESPACE_URL, uuid5
 from earmark.commands import (
     AddVmTemplate,
     CreateImageTemplate,
+    CreateSnapshot,
+    MoveDisk,
+    PowerMany,
     PowerOff,
     PowerOn,
     RefreshProvider,
+    RemoveVm,
+    RestartVm,
     ShutdownGuest,
     VerifyCredentials,
 )
@@ -41,7 +46,9 @@ from tests.engine.world import (
 SCRIPTED_ID, LAB_ID = "p-1", "lab-1"
 PASSWORD = "lab-password"
 _VM = DEMO[0].name
+_NEXT_VM = DEMO[1].name
 _OFF_VM = DEMO[3].name
+_SMALL_OFF_VM = DEMO[4].name
 
 
 def _make(name: str, kind: type[Make], what: str = "a", **more: object) -> Case:
@@ -149,4 +156,35 @@ PRODUCT = (
         ("RefreshProvider",),
     ),
     Case("VerifyCredentials", _credentials, ("VerifyCredentials",), ends="ok"),
+    Case(
+        "CreateSnapshot",
+        lambda url: CreateSnapshot(vm=_VM, name="before"),
+        ("CreateSnapshot",),
+    ),
+    Case(
+        "MoveDisk",
+        lambda url: MoveDisk(
+            vm=_SMALL_OFF_VM, disk=f"{_SMALL_OFF_VM}-disk0", domain="bulk"
+        ),
+        ("MoveDisk", "CreateImageTemplate", "SwitchDisk", "RemoveImage"),
+        big=True,
+    ),
+    Case(
+        "PowerMany",
+        lambda url: PowerMany(vms=(_VM, _NEXT_VM), target="off"),
+        ("PowerMany", "PowerOff"),
+        big=True,
+    ),
+    Case(
+        "RestartVm",
+        lambda url: RestartVm(vm=_VM),
+        ("RestartVm", "PowerOff", "PowerOn"),
+        big=True,
+    ),
+    Case(
+        "RemoveVm",
+        lambda url: RemoveVm(vm=_SMALL_OFF_VM),
+        ("RemoveVm", "RemoveImage", "RemoveVmRecord"),
+        big=True,
+    ),
 )
