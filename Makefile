@@ -1,6 +1,8 @@
 PYTHON ?= python3
 PYTEST_WORKERS ?= 4
 ARGS ?=
+SCHEDULES ?= 400
+SEED ?= $(shell date +%s)
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -8,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test quick check format
+.PHONY: help setup demo test quick soak check format
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +34,11 @@ test: check  ## The gates and every test
 
 quick: check  ## The gates, and the quick tests on SQLite: at most 3 minutes
 	$(PYTEST) -m "not slow and not browser and not postgres" $(ARGS)
+
+soak: $(READY)  ## Hours of kills: of real processes everywhere, drawn pairs, storms
+	@echo "make soak SCHEDULES=$(SCHEDULES) SEED=$(SEED) draws these schedules again"
+	EARMARK_SOAK=1 EARMARK_SCHEDULES=$(SCHEDULES) EARMARK_SEED=$(SEED) \
+		$(PYTEST) --timeout 7200 tests/soak tests/crash $(ARGS)
 
 check: $(READY)  ## The gates: format, lint, types, floors, cycles, sizes
 	$(BIN)/ruff format --check

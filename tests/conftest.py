@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +61,19 @@ def engine(settings: Settings) -> Iterator[Engine]:
     opened = open_engine(settings, create=True)
     yield opened
     opened.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many crash schedules were tried: each test tells its own number."""
+    tried: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                name = report.nodeid.partition("::")[2]
+                tried[name] += dict(report.user_properties).get("schedules", 0)
+    if total := tried.total():
+        terminalreporter.section("crash schedules")
+        for name, count in sorted(tried.items()):
+            if count:
+                terminalreporter.write_line(f"{count:6} {name}")
+        terminalreporter.write_line(f"{total:6} crash schedules tried")

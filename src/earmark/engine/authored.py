@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from earmark.domain.errors import CommitUnknown, EarmarkError, Stale, Unavailable
+from earmark.engine.boundary import Killed
 
 T = TypeVar("T")
 #: Shorter ones would be found in ordinary words.
@@ -32,7 +33,7 @@ def in_ctx(call: Callable[[], T]) -> T:
     """Run a method that takes `ctx`; `SystemExit` and its like become errors."""
     try:
         return call()
-    except Exception:
+    except (Exception, Killed):
         raise
     except BaseException as error:
         raise AuthorError(f"{type(error).__name__}: {error}") from error

@@ -1,13 +1,16 @@
 """The named instants between the steps of the path, where a process can die.
 
-Nothing happens at a boundary unless a test asks for it, by the environment:
+Nothing happens at a boundary unless a test asks for it. By the environment:
 `EARMARK_CRASH_AT=name` kills this process there with SIGKILL, `EARMARK_STOP_AT=name`
-stops it with SIGSTOP; `name:3` means the third time that it comes there.
+stops it with SIGSTOP; `name:3` means the third time that it comes there. Inside the
+process: `watched` calls a function there, which can end or hold up the thread.
 """
 
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 #: Every boundary, in the order in which a command meets them.
 BOUNDARIES = (
@@ -28,6 +31,26 @@ BOUNDARIES = (
 _SIGNALS = {"EARMARK_CRASH_AT": signal.SIGKILL, "EARMARK_STOP_AT": signal.SIGSTOP}
 _counts: dict[str, int] = {}
 _lock = threading.Lock()
+_watchers: list[Callable[[str], None]] = []
+
+
+class Killed(BaseException):
+    """A test ends this thread here, as if its process had died.
+
+    No code of ours or of an author's may catch it; a transaction that it passes through
+    is rolled back, as the database does for a process that is gone.
+    """
+
+
+@contextmanager
+def watched(watch: Callable[[str], None]) -> Iterator[None]:
+    """For tests: call `watch` with the name at every boundary, in the very thread that
+    comes there. It may raise `Killed`, or wait, which is SIGSTOP for one thread."""
+    _watchers.append(watch)
+    try:
+        yield
+    finally:
+        _watchers.remove(watch)
 
 
 def boundary(name: str) -> None:
@@ -46,3 +69,5 @@ def boundary(name: str) -> None:
             # To this very thread: a signal to the process may reach another thread
             # first, and this one would go on for a while.
             signal.pthread_kill(threading.get_ident(), deed)
+    for watch in tuple(_watchers):
+        watch(name)

@@ -1,8 +1,8 @@
 """Due: which effects are to be asked about now, with all that asking needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from earmark.domain.command import ExternalJob
@@ -18,6 +18,7 @@ from earmark.engine.runtime import Engine
 from earmark.engine.told import told
 from earmark.store import inventory, journal, placeholders, tasks
 from earmark.store.database import Transaction
+from earmark.store.sends import Send
 
 BATCH = 200
 #: Errors in a row, other than an unreachable provider, before a person is asked.
@@ -41,6 +42,10 @@ class Check:
         self.effect = effect
         self.command = command
         self.operation = operation
+        #: What was known when the provider was asked about a doubt: every send of it,
+        #: and the time. See `look.py`.
+        self.made: Sequence[Send] = ()
+        self.asked_at = datetime.min.replace(tzinfo=UTC)
 
     def ctx(self, deadline: Deadline) -> EngineCtx:
         """The world, for this effect."""

@@ -11,6 +11,8 @@ from earmark.domain.outcome import Found
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check
+from earmark.store import sends
+from earmark.store.database import Transaction
 
 Seen = Sequence[Found] | Exception
 
@@ -38,6 +40,7 @@ def _one_by_one(
     for check in group:
         if deadline.passed():
             return
+        _before([check])
         ctx = check.ctx(deadline)
         try:
             seen: Seen = in_ctx(lambda: list(check.command.find(ctx)))  # noqa: B023
@@ -50,6 +53,7 @@ def _one_by_one(
 def _many(
     command: type[ExternalJob[Any]], group: Sequence[Check], deadline: Deadline
 ) -> Iterator[tuple[Check, Seen]]:
+    _before(group)
     doubts = [_doubt(check) for check in group]
     ctx = group[0].ctx(deadline)
     try:
@@ -66,6 +70,19 @@ def _many(
     for check in group:
         text = f"{command.__name__}.find_many said nothing about {check.effect.id}."
         yield check, seen.get(check.effect.id, EarmarkError(text, code="nonsense"))
+
+
+def _before(checks: Sequence[Check]) -> None:
+    """Note what is known before the look: a request that is not shown may land while
+    the look lasts, and be answered. "It can no longer arrive" must have been true when
+    the look began (invariant 4)."""
+
+    def note(tx: Transaction) -> None:
+        for check in checks:
+            check.made = sends.of_placeholder(tx, check.effect.id)
+            check.asked_at = tx.now
+
+    checks[0].engine.read(note)
 
 
 def _doubt(check: Check) -> Doubt:

@@ -1,6 +1,7 @@
 """Probe: judge what was seen of a request in doubt, and write the judgement down."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from earmark.domain.errors import EarmarkError
@@ -13,7 +14,7 @@ from earmark.engine.end import End
 from earmark.engine.judge import Adopt, Hold, PlanAgain, SendAgain, Wait, judge
 from earmark.engine.settle import settle_job
 from earmark.engine.wake import end
-from earmark.store import journal, placeholders, sends, tasks
+from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
 
 
@@ -28,22 +29,15 @@ def conclude(check: Check, seen: Sequence[Found]) -> None:
     strange = next((f for f in candidates if not isinstance(f, Found)), None)
     if strange is not None:
         raise EarmarkError(f"`find` returned {strange!r} among the found.")
-    handle, made, now = engine.read(
-        lambda tx: (
-            placeholders.late_handle(tx, effect.id),
-            sends.of_placeholder(tx, effect.id),
-            tx.now,
-        )
-    )
-    if handle is not None and not any(found.id == handle for found in candidates):
-        # Our own send heard this name from the provider: that is proof.
-        candidates.insert(0, Found(handle, mark=effect.id))
+    handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
+    if handle is not None:
+        candidates = _proved(candidates, handle, effect.id)
     judgement = judge(
         effect,
         check.operation,
-        made,
+        check.made,
         candidates,
-        now,
+        check.asked_at,
         stopping=check.task.stop_requested,
     )
     match judgement:
@@ -57,6 +51,14 @@ def conclude(check: Check, seen: Sequence[Found]) -> None:
             engine.write(lambda tx: _wait(tx, effect, until, why))
         case Hold(why):
             hold(engine, effect, why)
+
+
+def _proved(candidates: Sequence[Found], handle: str, token: str) -> list[Found]:
+    """Our own send heard this name from the provider: that is proof, whether or not
+    the provider shows a mark, or the thing itself."""
+    shown = [found for found in candidates if found.id == handle]
+    others = [found for found in candidates if found.id != handle]
+    return [replace(shown[0] if shown else Found(handle), mark=token), *others]
 
 
 def adopt(check: Check, found: Found, spare: Sequence[Found]) -> None:
@@ -123,7 +125,11 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     journal.log(tx, task.id, why)
     if task.stop_requested:
         placeholders.move(tx, effect, PlaceholderState.DROPPED, next_check_at=None)
-        end(tx, task, End.cancelled(why))
+        if task.verdict is None:
+            end(tx, task, End.cancelled(why))
+        else:
+            # Nobody cancelled it: it was cut off half-way (`on_restart`).
+            end(tx, task, End.failed(why, str((task.error or {})["code"])))
         return
     placeholders.move(
         tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None

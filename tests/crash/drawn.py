@@ -1,0 +1,8 @@
+"""How much is tried, and with which luck; both from the environment."""
+
+import os
+
+#: Schedules drawn for each command: pairs of kills, or a storm's deeds.
+MOST = int(os.environ.get("EARMARK_SCHEDULES", "40"))
+#: The same seed draws the same schedules again.
+SEED = int(os.environ.get("EARMARK_SEED", "1"))

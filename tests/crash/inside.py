@@ -1,0 +1,174 @@
+"""The two providers that a schedule can have inside the test's process: the faithful
+one, and the lab, whose own code answers without a network between."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import sqlalchemy as sa
+from starlette.applications import Starlette
+
+from earmark.commands.onboarding import seal_all
+from earmark.domain.capabilities import InventorySource
+from earmark.domain.connector import EffectClass
+from earmark.domain.deadline import Deadline
+from earmark.domain.inventory import Provider as ProviderRow
+from earmark.domain.task import Task
+from earmark.engine.enqueue import transact
+from earmark.engine.runtime import Engine
+from earmark.engine.tx import EngineTx
+from earmark.lab import LabConfig, api, ledger, tasks
+from earmark.lab.seed import seed
+from earmark.lab.site import Site
+from earmark.providers.transport import Answer, Request
+from earmark.store import inventory
+from earmark.store import placeholders as effects
+from earmark.store.schema import disks, snapshots, templates, vms
+from tests import invariants
+from tests.crash import cases
+from tests.crash.provider import ALL, FaithfulConnector, Ledger
+from tests.crash.schedule import Provider
+from tests.engine import world
+
+
+class Faithful(Provider):
+    """`tests.crash.provider`, with a new ledger for each schedule."""
+
+    ids = (cases.SCRIPTED_ID,)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.ledger = Ledger()
+        self._connector = FaithfulConnector(self.ledger)
+        engine.connectors = {**engine.connectors, "scripted": self._connector}
+        for command in (*world.ALL, *ALL):
+            engine.commands.register(command)
+        row = ProviderRow(cases.SCRIPTED_ID, "scripted", "scripted", "default", {})
+        engine.write(lambda tx: inventory.add_provider(tx, row))
+
+    def fresh(self) -> None:
+        self._connector.world = self.ledger = Ledger()
+
+    def lost(self, token: str, task: Task) -> bool:
+        effect = self._engine.read(lambda tx: effects.get(tx, token))
+        made = {one for one, _ in self.ledger.made.values()}
+        what = str(task.params["what"])
+        if token in made or what.startswith("refused"):
+            return False
+        self.ledger.late[token] = (what, EffectClass(effect.effect))
+        return True
+
+    def arrive(self) -> None:
+        self.ledger.land_late()
+
+    def broken(self, engine: Engine) -> list[str]:
+        there = self.ledger.counted()
+        return [
+            *self.ledger.violations,
+            *invariants.broken_at_provider(engine, there, self.ledger.journal),
+        ]
+
+
+class InsideLab(Provider):
+    """The lab's own rules and tables; its tasks end at the next request."""
+
+    ids = (cases.LAB_ID,)
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._number = 0
+        self._site: Site | None = None
+        self._runner = asyncio.Runner()
+
+        def add(tx: EngineTx) -> None:
+            row = ProviderRow(
+                cases.LAB_ID,
+                "lab",
+                "lab",
+                "default",
+                {"url": self.url},
+                seal_all(tx, {"password": cases.PASSWORD}),
+            )
+            inventory.add_provider(tx.store, row)
+
+        transact(engine, add)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._site is not None:
+            self._site.__exit__(None, None, None)
+        self._runner.close()
+
+    def fresh(self) -> None:
+        if self._site is not None:
+            self._site.__exit__(None, None, None)
+        self._number += 1
+        config = LabConfig(
+            state=self._folder / str(self._number),
+            copy_seconds=0,
+            power_seconds=0,
+            short_seconds=0,
+        )
+        self._site = Site(config).__enter__()
+        seed(self._site)
+        application = Starlette(routes=api.routes(self._site))
+        self._door = httpx.ASGITransport(application)
+        session = self._engine.session(cases.LAB_ID)
+        listing = session.capability(InventorySource, Deadline(10)).list_all()
+
+        def take_over(tx: EngineTx) -> None:
+            for table in (disks, snapshots, templates, vms):
+                tx.store.execute(sa.delete(table))
+            tx.apply_listing(cases.LAB_ID, listing, tx.now)
+
+        transact(self._engine, take_over)
+        ledger.clear(self._site)
+
+    def exchange(self, request: Request, deadline: Deadline, trusted: object) -> Answer:
+        """In place of `transport.exchange`."""
+        assert self._site is not None
+        deadline.check_before_sending()
+        tasks.advance(self._site)
+        return self._runner.run(self._exchange(request))
+
+    async def _exchange(self, request: Request) -> Answer:
+        answer = await self._door.handle_async_request(
+            httpx.Request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+            )
+        )
+        body = await answer.aread()
+        return Answer(answer.status_code, dict(answer.headers), body)
+
+    def broken(self, engine: Engine) -> list[str]:
+        assert self._site is not None
+        written = ledger.read(self._site)
+        done = Counter(effect["token"] for effect in written["effects"])
+        asked = _journal(written["requests"], list(done))
+        return invariants.broken_at_provider(engine, done, asked)
+
+
+def _journal(
+    requests: list[dict[str, object]], tokens: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Any question to the lab counts as a look for all."""
+    for entry in requests:
+        if entry["method"] == "POST":
+            yield "send", str(entry["token"])
+        else:
+            yield from (("look", token) for token in tokens)

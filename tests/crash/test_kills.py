@@ -1,0 +1,144 @@
+"""Killed at every instant of every command, and again at every instant of what follows,
+inside the process and on both stores (invariants 1 to 10).
+
+What a kill is here: an exception that nobody catches, in the thread that works; see
+`instants.py`. `tests/acceptance/test_crashes.py` has the real ones.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earmark import commands
+from earmark.engine.boundary import BOUNDARIES
+from earmark.engine.registry import Commands
+from earmark.engine.runtime import Engine
+from earmark.providers.lab import calls
+from tests.crash.cases import PRODUCT, SCRIPTED
+from tests.crash.drawn import MOST, SEED
+from tests.crash.inside import Faithful, InsideLab
+from tests.crash.instants import instants_of
+from tests.crash.schedule import Case, Schedules
+
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture
+def scripted(engine: Engine, record_property: Record) -> Iterator[Schedules]:
+    """Schedules against the faithful provider."""
+    provider = Faithful(engine)
+    with instants_of(engine, engine.commands) as instants:
+        schedules = Schedules(engine, provider, instants)
+        yield schedules
+    record_property("schedules", schedules.tried)
+
+
+@pytest.fixture
+def product(
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Record,
+) -> Iterator[Schedules]:
+    """Schedules of the product's commands against the lab's own code."""
+    with (
+        InsideLab(engine, tmp_path / "lab") as provider,
+        instants_of(engine, engine.commands) as instants,
+    ):
+        monkeypatch.setattr(calls, "exchange", provider.exchange)
+        schedules = Schedules(engine, provider, instants)
+        yield schedules
+    record_property("schedules", schedules.tried)
+
+
+def anywhere(cases: Iterable[Case]) -> list[Any]:
+    """The cases by name; the big ones are slow."""
+    return [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.big else [])
+        for case in cases
+    ]
+
+
+def big(cases: Iterable[Case]) -> list[Case]:
+    return [case for case in cases if case.big]
+
+
+@pytest.mark.parametrize("case", anywhere(SCRIPTED))
+def test_one_kill_anywhere(scripted: Schedules, case: Case) -> None:
+    scripted.every_kill(case)
+
+
+@pytest.mark.parametrize("case", anywhere(PRODUCT))
+def test_one_kill_anywhere_in_the_product(product: Schedules, case: Case) -> None:
+    product.every_kill(case)
+
+
+@pytest.mark.parametrize("case", big(SCRIPTED), ids=str)
+def test_one_kill_at_a_boundary(scripted: Schedules, case: Case) -> None:
+    scripted.every_kill(case, BOUNDARIES.__contains__)
+
+
+@pytest.mark.parametrize("case", big(PRODUCT), ids=str)
+def test_one_kill_at_a_boundary_of_the_product(product: Schedules, case: Case) -> None:
+    product.every_kill(case, BOUNDARIES.__contains__)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_two_kills_anywhere(scripted: Schedules, case: Case) -> None:
+    scripted.every_pair(case, MOST, SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_two_kills_anywhere_in_the_product(product: Schedules, case: Case) -> None:
+    product.every_pair(case, MOST, SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_cancelled_at_a_boundary(scripted: Schedules, case: Case) -> None:
+    scripted.every_cancel(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_the_product_cancelled_at_a_boundary(product: Schedules, case: Case) -> None:
+    product.every_cancel(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SCRIPTED, ids=str)
+def test_cancelled_and_killed(scripted: Schedules, case: Case) -> None:
+    scripted.every_cancel_and_kill(case, MOST, SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PRODUCT, ids=str)
+def test_the_product_cancelled_and_killed(product: Schedules, case: Case) -> None:
+    product.every_cancel_and_kill(case, MOST, SEED)
+
+
+def test_every_command_is_killed() -> None:
+    """A new command comes with a line in `cases.PRODUCT`."""
+    known = Commands()
+    known.register_module(commands.__name__)
+    killed = {name for case in PRODUCT for name in case.runs}
+    assert {command.__name__ for command in known} == killed
+
+
+def test_every_boundary_is_met(scripted: Schedules) -> None:
+    met: set[str] = set()
+    for case in SCRIPTED:
+        instants = list(scripted.run(case))
+        met.update(instants)
+        if case.name == "token":
+            # Only what is in doubt is probed.
+            at = instants.index("send.committed")
+            met.update(scripted.run(case, (at,)))
+        if case.name == "stoppable":
+            at = instants.index("bind.committed")
+            met.update(scripted.run(case, cancel_at=at))
+    assert set(BOUNDARIES) <= met
