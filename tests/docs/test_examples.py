@@ -195,19 +195,21 @@ def test_the_how_tos_copy_is_tried_again(
 def test_the_how_tos_stop_waits_until_what_is_in_its_way_is_cancelled(
     house: Engine, settings: Settings, lab: LabProcess
 ) -> None:
-    asked = ("run", "CopyPatiently", "--provider", "lab", "--detach", "--image")
-    copy = earmark(settings, *asked, lab.vm("web01")["disks"][0]["image"]).strip()
-    asked = ("run", "AddVmTemplate", "--vm", "web01", "--name", "gold", "--detach")
-    template = earmark(settings, *asked).strip()
-    eventually(lambda: len(running(lab)) > 1, "both copies")
-    stop = earmark(settings, "run", "StopInTurn", "--vm", "web01", "--detach").strip()
+    vms = lab.call("GET", "/vms").json()["vms"]
+    off = next(vm for vm in vms if vm["power_state"] == "off" and vm["disks"])
+    name, disk = off["name"], off["disks"][0]
+    asked = ("run", "MoveDisk", "--vm", name, "--disk", disk["alias"], "--detach")
+    move = earmark(settings, *asked, "--domain", "bulk").strip()
+    asked = ("run", "CopyPatiently", "--provider", "lab", "--image", disk["image"])
+    copy = earmark(settings, *asked, "--detach").strip()
+    eventually(lambda: len(running(lab)) == 2, "both copies")
+    stop = earmark(settings, "run", "StopInTurn", "--vm", name, "--detach").strip()
     eventually(lambda: waits_for(house, stop) == "lock", "its turn")
-    for task in (copy, template):
+    for task in (copy, move):
         cancel(house, task, "a reader")
-        ended = eventually(lambda task=task: outcome(house, task), "the end")  # type: ignore[misc]
-        assert ended == "cancelled"
-    assert eventually(lambda: outcome(house, stop), "the stop") == "ok"
-    assert lab.vm("web01")["power_state"] == "off"
+    for task, end in ((copy, "cancelled"), (move, "cancelled"), (stop, "ok")):
+        eventually(lambda task=task: outcome(house, task), "the end")  # type: ignore[misc]
+        assert outcome(house, task) == end
 
 
 def running(lab: LabProcess) -> list[Any]:
