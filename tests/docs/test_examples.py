@@ -198,10 +198,10 @@ def test_the_how_tos_stop_waits_until_what_is_in_its_way_is_cancelled(
     vms = lab.call("GET", "/vms").json()["vms"]
     off = next(vm for vm in vms if vm["power_state"] == "off" and vm["disks"])
     name, disk = off["name"], off["disks"][0]
-    asked = ("run", "MoveDisk", "--vm", name, "--disk", disk["alias"], "--detach")
-    move = earmark(settings, *asked, "--domain", "bulk").strip()
-    asked = ("run", "CopyPatiently", "--provider", "lab", "--image", disk["image"])
-    copy = earmark(settings, *asked, "--detach").strip()
+    to_bulk = ("--vm", name, "--disk", disk["alias"], "--domain", "bulk", "--detach")
+    move = earmark(settings, "run", "MoveDisk", *to_bulk).strip()
+    of_image = ("--provider", "lab", "--image", disk["image"], "--detach")
+    copy = earmark(settings, "run", "CopyPatiently", *of_image).strip()
     eventually(lambda: len(running(lab)) == 2, "both copies")
     stop = earmark(settings, "run", "StopInTurn", "--vm", name, "--detach").strip()
     eventually(lambda: waits_for(house, stop) == "lock", "its turn")
