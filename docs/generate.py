@@ -1,5 +1,5 @@
 """Write the parts of the reference that follow from the code: tables, the command line,
-error codes, boundaries, built-in commands, states.
+error codes, boundaries, built-in commands, states, which file keeps which rule.
 
     python docs/generate.py           write what is stale
     python docs/generate.py --check   exit 1 when something is
@@ -33,6 +33,7 @@ from earmark.store import schema
 from earmark.web import faults
 
 DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 _PART = re.compile(
     r"(?P<open><!-- generated: (?P<name>[a-z-]+) -->\n).*?(?P<close><!-- end -->)",
     re.DOTALL,
@@ -116,6 +117,62 @@ def _family(kind: type[Command[Any]]) -> str:
     return next(it.__name__ for it in families if issubclass(kind, it))
 
 
+def placeholder_states() -> Iterator[str]:
+    """What can become of a placeholder, as a diagram."""
+    drawing = runpy.run_path(str(ROOT / "tools" / "draw_states.py"))
+    yield drawing["placeholder_states"]()
+
+
+#: How comments and docstrings name them: "rule 4", "rules 2 to 4", "invariants 1, 3".
+_NAMED = re.compile(
+    r"\b(rule|invariant)s?\s+(\d+(?:\s*(?:,|–|to|and)\s*\d+)*)", re.IGNORECASE
+)
+#: Who keeps it, and who tests it; a migration only repeats what the schema says.
+_KEEPERS = {
+    "Kept in": (ROOT / "src" / "earmark", ("migrations",)),
+    "Tested in": (ROOT / "tests", ()),
+}
+
+
+def rule_files() -> Iterator[str]:
+    """Which files name which rule or invariant, by their own words."""
+    named = {
+        head: _named_in(folder, left_out)
+        for head, (folder, left_out) in _KEEPERS.items()
+    }
+    yield f"| | {' | '.join(named)} |"
+    yield f"|---|{'---|' * len(named)}"
+    for kind, count in (("rule", 20), ("invariant", 10)):
+        for number in range(1, count + 1):
+            files = (by_name.get((kind, number), []) for by_name in named.values())
+            cells = (", ".join(f"`{one}`" for one in some) for some in files)
+            yield f"| {kind} {number} | {' | '.join(cells)} |"
+
+
+def _named_in(
+    folder: Path, left_out: tuple[str, ...]
+) -> dict[tuple[str, int], list[str]]:
+    found: dict[tuple[str, int], list[str]] = {}
+    for file in sorted(folder.rglob("*.py")):
+        path = file.relative_to(folder)
+        if set(path.parts) & set(left_out):
+            continue
+        text = re.sub(r"\n\s*#?:? *", " ", file.read_text(encoding="utf-8"))
+        for kind, said in _NAMED.findall(text):
+            for number in _numbers(said):
+                files = found.setdefault((kind.lower(), number), [])
+                if str(path) not in files:
+                    files.append(str(path))
+    return found
+
+
+def _numbers(said: str) -> Iterator[int]:
+    """The numbers of "2 to 4, 7"."""
+    for part in re.split(r",|and", said):
+        first, *last = (int(it) for it in re.findall(r"\d+", part))
+        yield from range(first, (last or [first])[0] + 1)
+
+
 def command_line() -> Iterator[str]:
     """Every subcommand, in the order of `earmark --help`."""
     top = click.Context(earmark, info_name="earmark", obj=_session())
@@ -184,6 +241,8 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "boundaries": boundaries,
     "builtin-commands": builtin_commands,
     "command-line": command_line,
+    "placeholder-states": placeholder_states,
+    "rule-files": rule_files,
 }
 
 
@@ -211,7 +270,7 @@ def main(arguments: list[str]) -> int:
     """Write the stale pages, or say which they are."""
     for name in [name for name in os.environ if name.startswith("EARMARK_")]:
         del os.environ[name]
-    drawing = runpy.run_path(str(DOCS.parent / "tools" / "draw_states.py"))
+    drawing = runpy.run_path(str(ROOT / "tools" / "draw_states.py"))
     status: int = drawing["main"](arguments)
     for page, made in stale_pages().items():
         if "--check" in arguments:

@@ -26,13 +26,13 @@ from earmark.domain.states import (
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "states.md"
 
 #: Verbs that have their place in the tables and are not built yet.
-NOT_YET = ("cancel", "undo", "resolve", "sweep")
+NOT_YET = ("undo", "sweep")
 
 TASKS = {
     TaskState.QUEUED: "Written down. These rows are the queue.",
     TaskState.RUNNING: "A worker has it, for one attempt.",
-    TaskState.WAITING: "For its children, for an earlier sibling or for a provider. "
-    "No worker holds it.",
+    TaskState.WAITING: "For its children, for an earlier sibling, for a lock or for a "
+    "provider. No worker holds it.",
     TaskState.HELD: "Nothing more can be found out: a person must decide.",
     TaskState.CANCELLING: "Somebody asked it to stop, and something of it was sent.",
     TaskState.UNDOING: "It failed, and what it did is being taken back.",
@@ -43,9 +43,10 @@ OUTCOMES = {
     Outcome.WARNED: "It ran to its end, and its result is bad news: credentials that "
     "were verified and are wrong.",
     Outcome.FAILED: "It ended badly. Whatever is left at a provider is named.",
-    Outcome.CANCELLED: "Stopped before anything of it was sent.",
-    Outcome.EXPIRED: "Its time was over before anything was sent. Not yet.",
-    Outcome.INTERRUPTED: "A person ended it without knowing how it went. Not yet.",
+    Outcome.CANCELLED: "Nobody wanted it any more, and it was stopped before it was "
+    "done. What was done already is named.",
+    Outcome.EXPIRED: "Its time was over before anything of it was sent.",
+    Outcome.INTERRUPTED: "A person stopped waiting without knowing how it went.",
 }
 PLACEHOLDERS = {
     PlaceholderState.PLANNED: "Promised, and nothing was sent.",
@@ -68,8 +69,8 @@ INTRO = """\
 Two tables in `src/earmark/domain/states.py` say which moves exist. The store checks
 every write against them, and this page is made from them by `tools/draw_states.py`.
 
-Moves by cancel, undo, resolve and sweep have their place in the tables, but nothing
-makes them yet; the tables below say so.
+Moves by undo and sweep have their place in the tables, but nothing makes them yet; the
+tables below say so.
 """
 
 
@@ -86,9 +87,10 @@ def page() -> str:
         "A task cannot end while its placeholder is in one of "
         + ", ".join(f"`{s}`" for s in PlaceholderState if s in OPEN_AT_PROVIDER)
         + ": something of it may exist at the provider.\n",
-        diagram(PLACEHOLDER_MOVES, PlaceholderState.PLANNED),
+        placeholder_states(),
         table(PLACEHOLDER_MOVES, PLACEHOLDERS),
-        "What each step means is told in [The promise](../explanation/the-promise.md).",
+        "What each step means is told in "
+        "[The protocol in plain words](../explanation/protocol.md).",
     ]
     return "\n".join(parts) + "\n"
 
@@ -108,6 +110,11 @@ def _lines(moves: Table[Any], start: Any) -> Iterator[str]:
     for state in moves:
         if is_final(moves, state):
             yield f"    {state} --> [*]"
+
+
+def placeholder_states() -> str:
+    """The diagram of a placeholder alone, for the page that tells its story."""
+    return diagram(PLACEHOLDER_MOVES, PlaceholderState.PLANNED)
 
 
 def table(moves: Table[Any], meanings: dict[Any, str]) -> str:

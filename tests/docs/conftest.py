@@ -1,5 +1,6 @@
 """The examples run on SQLite: what both stores do alike is tested elsewhere."""
 
+import os
 import re
 from pathlib import Path
 
@@ -23,5 +24,8 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             if named := re.fullmatch(r"module=(\w+\.py)", block.info):
                 (folder / named[1]).write_text(block.text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    # In front of what is there: the programs under test may come from it.
+    there = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path = os.pathsep.join([str(folder), *filter(None, there)])
+    monkeypatch.setenv("PYTHONPATH", path)
     return folder

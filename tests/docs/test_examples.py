@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -19,11 +20,13 @@ from earmark.domain.connector import Connector, ProviderConfig
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import Refused
 from earmark.domain.settings import Settings
+from earmark.engine.cancel import cancel
 from earmark.engine.enqueue import transact
+from earmark.engine.explain import waiting_for
 from earmark.engine.registry import load_commands
 from earmark.engine.runtime import Engine
 from earmark.providers.registry import load_connectors
-from earmark.store import inventory
+from earmark.store import inventory, tasks
 from tests.peers.lab import PASSWORD, LabProcess, eventually
 from tests.peers.worker import WorkerProcess
 
@@ -79,8 +82,10 @@ def test_the_readmes_example_is_short(modules: Path) -> None:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[LabProcess]:
-    with LabProcess(tmp_path / "lab", copy_seconds=0.3, power_seconds=0.2) as made:
+def lab(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LabProcess]:
+    """A lab whose copies take 0.3 s, or as many seconds as a test asks for."""
+    copying = getattr(request, "param", 0.3)
+    with LabProcess(tmp_path / "lab", copy_seconds=copying, power_seconds=0.2) as made:
         yield made
 
 
@@ -89,7 +94,7 @@ def house(
     engine: Engine, settings: Settings, lab: LabProcess, modules: Path, tmp_path: Path
 ) -> Iterator[Engine]:
     """The lab as a provider, and a worker that knows the pages' commands."""
-    settings.commands = ("golden", "copies")
+    settings.commands = ("golden", "copies", "patient", "stopping", "starting")
 
     def work(tx: Any) -> None:
         secrets = seal_all(tx, {"password": PASSWORD})
@@ -170,6 +175,78 @@ def test_the_readmes_command_copies_an_image(
     earmark(settings, "run", "CopyImage", "--provider", "lab", "--image", image)
     (effect,) = lab.effects("image.copy")
     assert effect["token"]
+
+
+def test_the_how_tos_copy_is_tried_again(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    lab.fault("fail-task", "image.copy")
+    image = lab.vm("web01")["disks"][0]["image"]
+    said = earmark(
+        settings, "run", "CopyPatiently", "--provider", "lab", "--image", image
+    )
+    assert "the image was copied" in said
+    first, second = lab.requests("image.copy")
+    assert first["token"] != second["token"]
+    assert [it["token"] for it in lab.effects("image.copy")] == [second["token"]]
+
+
+@pytest.mark.parametrize("lab", [60], indirect=True)
+def test_the_how_tos_stop_waits_until_what_is_in_its_way_is_cancelled(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    vms = lab.call("GET", "/vms").json()["vms"]
+    off = next(vm for vm in vms if vm["power_state"] == "off" and vm["disks"])
+    name, disk = off["name"], off["disks"][0]
+    to_bulk = ("--vm", name, "--disk", disk["alias"], "--domain", "bulk", "--detach")
+    move = earmark(settings, "run", "MoveDisk", *to_bulk).strip()
+    of_image = ("--provider", "lab", "--image", disk["image"], "--detach")
+    copy = earmark(settings, "run", "CopyPatiently", *of_image).strip()
+    eventually(lambda: len(running(lab)) == 2, "both copies")
+    stop = earmark(settings, "run", "StopInTurn", "--vm", name, "--detach").strip()
+    eventually(lambda: waits_for(house, stop) == "lock", "its turn")
+    for task in (copy, move):
+        cancel(house, task, "a reader")
+    for task, end in ((copy, "cancelled"), (move, "cancelled"), (stop, "ok")):
+        eventually(lambda task=task: outcome(house, task), "the end")  # type: ignore[misc]
+        assert outcome(house, task) == end
+
+
+def running(lab: LabProcess) -> list[Any]:
+    listed = lab.call("GET", "/tasks").json()["tasks"]
+    return [task for task in listed if task["state"] == "running"]
+
+
+def waits_for(engine: Engine, task_id: str) -> str:
+    task = engine.read(lambda tx: tasks.get(tx, task_id))
+    reasons = engine.read(lambda tx: waiting_for(tx, [task]))
+    return reasons[task_id].kind if task_id in reasons else ""
+
+
+def outcome(engine: Engine, task_id: str) -> str:
+    return engine.read(lambda tx: tasks.get(tx, task_id)).outcome or ""
+
+
+def test_the_how_tos_lost_stop_is_found_among_many(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    lab.fault("lose-reply", "vm.stop")
+    task = earmark(settings, "run", "StopInTurn", "--vm", "web01", "--detach").strip()
+    assert eventually(lambda: outcome(house, task), "the stop", 30) == "ok"
+    log = earmark(settings, "tasks", "logs", task)
+    assert "In doubt" in log
+    assert "Found at the provider and adopted" in log
+
+
+def test_the_how_tos_second_phase_starts_what_the_first_saw_off(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    vms = lab.call("GET", "/vms").json()["vms"]
+    off = [vm["name"] for vm in vms if vm["power_state"] == "off"]
+    assert off
+    said = earmark(settings, "run", "StartWhatIsOff", "--provider", "lab", "--json")
+    assert json.loads(said)["result"] == len(off)
+    assert {lab.vm(name)["power_state"] for name in off} == {"on"}
 
 
 def test_the_connector_works_on_what_plays_acme(modules: Path, lab: LabProcess) -> None:
