@@ -10,6 +10,7 @@ from earmark.cli.output import print_facts, print_json
 from earmark.cli.session import Session, pass_session
 from earmark.domain.states import TaskState
 from earmark.engine.runtime import Engine
+from earmark.store import epoch
 from earmark.store.database import Database, Transaction
 from earmark.store.migrate import version_of
 from earmark.store.schema import tasks
@@ -53,6 +54,24 @@ def status(session: Session, as_json: bool) -> None:
             or "none",
         }
     )
+
+
+@db.command()
+@pass_session
+def restored(session: Session) -> None:
+    """Say that this database was put back from an older copy.
+
+    Mostly Earmark notices by itself; not when a whole host, or a server as a whole, was
+    put back while no worker ran. Then say it before you start any: what was not done
+    yet when the copy was made is looked for at the providers before it is sent.
+    """
+    with session.engine() as engine:
+        file = engine.database.file
+        heard = engine.write(lambda tx: epoch.begin(tx, file, "a person said so"))
+        epoch.remember(file, heard)
+        open_ = [s for s in TaskState if s is not TaskState.DONE]
+        left = sum(_status(engine)["tasks"][state.value] for state in open_)
+    click.echo(f"A new epoch has begun; {left} unfinished tasks are marked.")
 
 
 def _status(engine: Engine) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from earmark.domain.states import Outcome, TaskState
+from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.explain import WaitingFor, waiting_for
 from earmark.store.database import Transaction
-from earmark.store.schema import providers, tasks, templates, vms
+from earmark.store.schema import placeholders, providers, tasks, templates, vms
 from earmark.store.tasks import from_row, select_tasks
 
 PAGE = 100
@@ -103,7 +103,13 @@ def count_needing(tx: Transaction) -> int:
 
 
 def _held_roots() -> sa.Select[Any]:
-    held = sa.select(tasks.c.root_id).where(tasks.c.state == TaskState.HELD)
+    """Roots of what is held, but for what a person has decided and is being checked."""
+    decided = sa.exists().where(
+        placeholders.c.task_id == tasks.c.id,
+        placeholders.c.state == PlaceholderState.HELD,
+        placeholders.c.decision.is_not(None),
+    )
+    held = sa.select(tasks.c.root_id).where(tasks.c.state == TaskState.HELD, ~decided)
     return held.distinct()
 
 

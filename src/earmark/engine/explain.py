@@ -136,7 +136,7 @@ def _decision(task: Task, effect: Placeholder | None) -> WaitingFor:
     """A held task: a person decides, or has, and that is being carried out."""
     since = effect.updated_at if effect else task.updated_at
     if effect is not None and effect.decision is not None:
-        text = f"the provider to be asked once more: {task.message}"
+        text = f"the provider to answer once more, as {effect.decision['by']} decided"
         return WaitingFor("provider", text, since, effect.next_check_at)
     text = f"a person must decide: {task.message}"
     return WaitingFor("person", text, since, who="person")

@@ -3,7 +3,7 @@
 from earmark.domain.errors import Rejected
 from earmark.domain.task import Task
 from earmark.engine import describe
-from earmark.engine.enqueue import enqueue, transact
+from earmark.engine.enqueue import asked_before, enqueue, transact
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.store import journal, tasks
@@ -24,19 +24,24 @@ def refusal(tx: Transaction, task: Task) -> str:
     return f"It is being retried already, by task {later}." if later else ""
 
 
-def retry(engine: Engine, task_id: str, who: str) -> Task:
-    """Queue the same command again; returns the new task.
+def retry(engine: Engine, task_id: str, who: str, *, key: str | None = None) -> Task:
+    """Queue the same command again; returns the new task. The same `key` again returns
+    that one.
 
-    Raises `UnknownName`, `Rejected` with the `refusal`, and what enqueuing raises.
+    Raises `UnknownName`, `Rejected` with the `refusal`, `KeyReused` for a key that made
+    another task, and what enqueuing raises.
     """
 
     def work(tx: EngineTx) -> Task:
         task = tasks.lock(tx.store, [tasks.get(tx.store, task_id).id])[task_id]
+        earlier = asked_before(tx.store, who, key) if key is not None else None
+        if earlier is not None and earlier.retry_of == task.id:
+            return earlier
         why_not = refusal(tx.store, task)
         if why_not:
             raise Rejected(why_not, code="not-retried")
         command = describe.load(engine, task)
-        again = enqueue(tx, command, owner=who, retry_of=task.id)
+        again = enqueue(tx, command, owner=who, key=key, retry_of=task.id)
         journal.log(tx.store, again.id, f"A retry of task {task.id}.")
         journal.log(tx.store, task.id, f"Retried by {who} as task {again.id}.")
         return tasks.get(tx.store, again.id)

@@ -31,7 +31,7 @@ async def retry_task(
     """Ask for an ended task again: 202 with the new task, and its `Location`."""
     refuse_empty(idempotency_key)
     site = site_of(request)
-    task = await run_in_threadpool(retry_once, site, task_id)
+    task = await run_in_threadpool(retry_once, site, task_id, idempotency_key)
     return await answer(site, task.id, prefer)
 
 

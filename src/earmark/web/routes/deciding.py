@@ -43,10 +43,10 @@ def retry(request: Request, form: Form) -> Response:
     return go(f"/tasks/{task.id}")
 
 
-def retry_once(site: Site, task_id: str) -> Task:
+def retry_once(site: Site, task_id: str, key: str | None = None) -> Task:
     """Retry a task; while a retry of it is under way, that is the one."""
     try:
-        return retrying.retry(site.engine, task_id, LOCAL_OWNER)
+        return retrying.retry(site.engine, task_id, LOCAL_OWNER, key=key)
     except Rejected:
         under_way = site.read(lambda tx: _open_retry(tx, task_id))
         if under_way is None:
