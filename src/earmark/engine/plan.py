@@ -15,7 +15,7 @@ from earmark.domain.command import (
     WhenLocked,
 )
 from earmark.domain.errors import BadInput, Locked
-from earmark.domain.lock import Lock
+from earmark.domain.lock import Lock, checked
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine.authored import in_tx
@@ -69,7 +69,7 @@ def _plan(
     author = open_tx(engine, tx, task)
     promised = Promised(author)
     if task.is_root:
-        promised.locks.extend(in_tx(lambda: list(command.locks())))
+        promised.locks.extend(in_tx(lambda: checked(task.command, command.locks())))
         _lock(tx, task, promised.locks, _waits(task, command))
         in_tx(lambda: command.check(author))
     if isinstance(command, ExternalJob):
