@@ -56,7 +56,7 @@ def plan(engine: Engine, claimed: Task, command: Command[Any]) -> Task:
 def _plan(
     engine: Engine, tx: Transaction, claimed: Task, command: Command[Any]
 ) -> Task:
-    tasks.lock_family(tx, claimed.id)
+    locks.lock_family(tx, claimed)
     task = tasks.change(tx, claimed, **_end_by(claimed, command))
     effect = placeholders.of_task(tx, task.id)
     unsent = effect is None or effect.state is PlaceholderState.PLANNED
@@ -154,7 +154,7 @@ def _lock(tx: Transaction, task: Task, wanted: Sequence[Lock], waits: bool) -> N
 
 def _queue(tx: Transaction, claimed: Task, wanted: Sequence[Lock]) -> Task:
     """Queue for the locks; or try again at once when they have come free since."""
-    tasks.lock_family(tx, claimed.id)
+    locks.lock_family(tx, claimed)
     task = tasks.change(tx, claimed)
     if task.stop_requested:
         raise Stopped
