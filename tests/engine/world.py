@@ -241,12 +241,7 @@ class Stage:
 
     def check(self) -> int:
         """Ask the provider about everything that is under way, due or not."""
-
-        def hurry(tx: Any) -> None:
-            open_ = tx.execute(placeholder_table.select()).all()
-            placeholders.postpone(tx, [row.id for row in open_], tx.now)
-
-        self.engine.write(hurry)
+        self.hurry()
         return poll.check_provider(self.engine, "p-1")
 
     def work(self, rounds: int = 20) -> None:
@@ -321,3 +316,12 @@ class Stage:
         assert effect is not None
         operation = self.engine.operation(self.provider, effect.operation)
         intend(self.engine, task, effect, operation, None)
+
+    def hurry(self) -> None:
+        """Let everything that is under way be due now."""
+
+        def now(tx: Any) -> None:
+            open_ = tx.execute(placeholder_table.select()).all()
+            placeholders.postpone(tx, [row.id for row in open_], tx.now)
+
+        self.engine.write(now)

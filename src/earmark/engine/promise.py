@@ -156,7 +156,8 @@ def checked_plan(
     mapping, no commands, unknown or used keys, circles."""
     name = type(command).__name__
     if not isinstance(children, Mapping):
-        raise BadInput(f"{name}.children returned {children!r}, which is no mapping.")
+        method = "next_phase" if earlier else "children"
+        raise BadInput(f"{name}.{method} returned {children!r}, which is no mapping.")
     plan_of: dict[str, Child] = {}
     for key, child in children.items():
         one = child if isinstance(child, Child) else Child(child)
