@@ -1,11 +1,13 @@
 """Commands that only tests use; workers load them by EARMARK_COMMANDS."""
 
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 
 from earmark.commands import CreateImageTemplate, ShutdownGuest
 from earmark.domain.authoring import Ctx
-from earmark.domain.command import Action
+from earmark.domain.command import Action, WhenLocked
+from earmark.domain.lock import Lock, exclusive
 
 
 class ImpatientShutdown(ShutdownGuest):
@@ -33,3 +35,17 @@ class HangsOnce(CreateImageTemplate):
         if ctx.task.attempt == 1:
             threading.Event().wait()
         return super().send(ctx)
+
+
+class Contend(Action[str]):
+    """Wants one thing for itself, and waits in line for it."""
+
+    title = "Contend for {thing}"
+    when_locked = WhenLocked.QUEUE
+    thing: str
+
+    def locks(self) -> Sequence[Lock]:
+        return [exclusive("thing", self.thing)]
+
+    def run(self, ctx: Ctx) -> str:
+        return self.thing

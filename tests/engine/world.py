@@ -17,16 +17,19 @@ from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Found, Progress, Running
 from earmark.domain.refs import ProviderRef
 from earmark.domain.task import Task
-from earmark.engine import poll
+from earmark.engine import describe, poll, recover
 from earmark.engine.browse import TaskFilter, list_tasks
 from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
 from earmark.engine.perform import perform
+from earmark.engine.plan import plan
 from earmark.engine.runtime import Engine
-from earmark.store import inventory, placeholders, queue, tasks
+from earmark.engine.send import intend
+from earmark.store import inventory, locks, placeholders, queue, tasks
 from earmark.store.schema import placeholders as placeholder_table
 
 C = TypeVar("C")
+K = TypeVar("K", bound=Command[Any])
 Script = Callable[[str, Ctx], str]
 
 
@@ -238,12 +241,7 @@ class Stage:
 
     def check(self) -> int:
         """Ask the provider about everything that is under way, due or not."""
-
-        def hurry(tx: Any) -> None:
-            open_ = tx.execute(placeholder_table.select()).all()
-            placeholders.postpone(tx, [row.id for row in open_], tx.now)
-
-        self.engine.write(hurry)
+        self.hurry()
         return poll.check_provider(self.engine, "p-1")
 
     def work(self, rounds: int = 20) -> None:
@@ -281,3 +279,49 @@ class Stage:
         task = self.ask(command)
         self.work()
         return self.task(task)
+
+    def vary(self, kind: type[K], **members: Any) -> type[K]:
+        """A command of its own that differs from `kind` in these members, known to
+        this engine."""
+        known = len(self.engine.commands.pairs())
+        make: Any = type(kind)
+        made: type[K] = make(
+            f"{kind.__name__}{known}",
+            (kind,),
+            {"__module__": __name__, "title": kind.title, **members},
+        )
+        self.engine.commands.register(made)
+        return made
+
+    def kill(self, worker: str = "w-1") -> None:
+        """The worker is gone; what it left is recovered, as another's loop would."""
+        recover.worker_gone(self.engine, worker, "killed")
+
+    def locked(self, kind: str = "things", name: str = "p-1") -> list[str]:
+        """The ids of the roots that hold an object."""
+        rows = self.engine.read(lambda tx: locks.on(tx, kind, name))
+        return [row.id for row in rows]
+
+    def in_line(self, kind: str = "things", name: str = "p-1") -> list[str]:
+        """The ids of the roots that queue for an object, the next one first."""
+        rows = self.engine.read(lambda tx: locks.waiting(tx, kind, name))
+        return [row.id for row in rows]
+
+    def intend(self, claimed: Task) -> None:
+        """Go as far with a claimed effect as a worker that dies in the middle of its
+        send: the intent is committed, and nothing else is known."""
+        command = describe.load(self.engine, claimed)
+        task = plan(self.engine, claimed, command)
+        effect = self.engine.read(lambda tx: placeholders.of_task(tx, task.id))
+        assert effect is not None
+        operation = self.engine.operation(self.provider, effect.operation)
+        intend(self.engine, task, effect, operation, None)
+
+    def hurry(self) -> None:
+        """Let everything that is under way be due now."""
+
+        def now(tx: Any) -> None:
+            open_ = tx.execute(placeholder_table.select()).all()
+            placeholders.postpone(tx, [row.id for row in open_], tx.now)
+
+        self.engine.write(now)

@@ -64,3 +64,10 @@ class Found:
     mark: str | None = None
     done: Done[Any] | Failed | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """False for what cannot be followed: no id that a store can keep, or an end
+        that is none."""
+        is_text = isinstance(self.id, str) and self.id and "\x00" not in self.id
+        return bool(is_text) and isinstance(self.done, Done | Failed | None)

@@ -91,10 +91,7 @@ def cancel(engine: Engine, task_id: str, who: str) -> Task:
 def request_stop(tx: Transaction, asked: Task, by: str, why: str) -> None:
     """Stop a task and all below it, as somebody asked. Raises `Rejected` once it has
     ended; a second time changes nothing."""
-    queued = locks.queued(tx, asked.id)
-    # A release that wakes this very task takes these first, then the row.
-    locks.name_them(tx, queued)
-    task = tasks.lock_family(tx, asked.id)
+    task = locks.lock_family(tx, asked)
     if task.done:
         raise Rejected(
             f"“{task.title}” has ended already: {task.outcome}.", code="ended"

@@ -4,7 +4,6 @@ before that is believed; what it shows counts for more than what anybody says.""
 from collections.abc import Sequence
 
 from earmark.domain.connector import EffectClass
-from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Found
 from earmark.domain.states import PlaceholderState
 from earmark.engine.doubt import hold
@@ -19,13 +18,9 @@ from earmark.store.database import Transaction
 def confirm(check: Check, seen: Sequence[Found]) -> None:
     """Carry out "confirm absent", now that the provider was asked again.
 
-    Raises `EarmarkError` for nonsense among the seen, `Stale` when somebody else was
-    first.
+    Raises `Stale` when somebody else was first.
     """
     effect = check.effect
-    strange = next((f for f in seen if not isinstance(f, Found)), None)
-    if strange is not None:
-        raise EarmarkError(f"`find` returned {strange!r} among the found.")
     absolute = check.operation.effect is EffectClass.ABSOLUTE
     ours = [found for found in seen if absolute or found.mark == effect.id]
     if ours:

@@ -1,7 +1,7 @@
 """Look: ask the provider about effects in doubt, many at once where that can be."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from earmark.domain.command import Doubt, ExternalJob
@@ -43,7 +43,7 @@ def _one_by_one(
         _before([check])
         ctx = check.ctx(deadline)
         try:
-            seen: Seen = in_ctx(lambda: list(check.command.find(ctx)))  # noqa: B023
+            seen: Seen = _sound(in_ctx(lambda: list(check.command.find(ctx))))  # noqa: B023
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             seen = error
         boundary("probe.answered")
@@ -58,18 +58,33 @@ def _many(
     ctx = group[0].ctx(deadline)
     try:
         answers: Any = in_ctx(lambda: command.find_many(ctx, doubts))
-        seen: dict[str, Seen] = {
-            doubt.token: list(answers[doubt.token])
-            for doubt in doubts
-            if doubt.token in answers
-        }
+        if not isinstance(answers, Mapping):
+            raise _nonsense(f"{command.__name__}.find_many returned {answers!r}.")
     except Exception as error:  # noqa: BLE001 - nothing is concluded from it
         yield from ((check, error) for check in group)
         return
     boundary("probe.answered")
     for check in group:
-        text = f"{command.__name__}.find_many said nothing about {check.effect.id}."
-        yield check, seen.get(check.effect.id, EarmarkError(text, code="nonsense"))
+        token = check.effect.id
+        try:
+            if token not in answers:
+                raise _nonsense(f"{command.__name__}.find_many said nothing about it.")
+            seen: Seen = _sound(in_ctx(lambda: list(answers[token])))  # noqa: B023
+        except Exception as error:  # noqa: BLE001 - this one's, and no other's
+            seen = error
+        yield check, seen
+
+
+def _sound(candidates: list[Found]) -> list[Found]:
+    """What can be judged and followed; raises `EarmarkError` for anything else."""
+    for found in candidates:
+        if not isinstance(found, Found) or not found.sound:
+            raise _nonsense(f"`find` returned {found!r} among the found.")
+    return candidates
+
+
+def _nonsense(text: str) -> EarmarkError:
+    return EarmarkError(text, code="nonsense")
 
 
 def _before(checks: Sequence[Check]) -> None:

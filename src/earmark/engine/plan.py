@@ -15,7 +15,7 @@ from earmark.domain.command import (
     WhenLocked,
 )
 from earmark.domain.errors import BadInput, Locked
-from earmark.domain.lock import Lock
+from earmark.domain.lock import Lock, checked
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine.authored import in_tx
@@ -56,7 +56,7 @@ def plan(engine: Engine, claimed: Task, command: Command[Any]) -> Task:
 def _plan(
     engine: Engine, tx: Transaction, claimed: Task, command: Command[Any]
 ) -> Task:
-    tasks.lock_family(tx, claimed.id)
+    locks.lock_family(tx, claimed)
     task = tasks.change(tx, claimed, **_end_by(claimed, command))
     effect = placeholders.of_task(tx, task.id)
     unsent = effect is None or effect.state is PlaceholderState.PLANNED
@@ -69,7 +69,7 @@ def _plan(
     author = open_tx(engine, tx, task)
     promised = Promised(author)
     if task.is_root:
-        promised.locks.extend(in_tx(lambda: list(command.locks())))
+        promised.locks.extend(in_tx(lambda: checked(task.command, command.locks())))
         _lock(tx, task, promised.locks, _waits(task, command))
         in_tx(lambda: command.check(author))
     if isinstance(command, ExternalJob):
@@ -154,7 +154,7 @@ def _lock(tx: Transaction, task: Task, wanted: Sequence[Lock], waits: bool) -> N
 
 def _queue(tx: Transaction, claimed: Task, wanted: Sequence[Lock]) -> Task:
     """Queue for the locks; or try again at once when they have come free since."""
-    tasks.lock_family(tx, claimed.id)
+    locks.lock_family(tx, claimed)
     task = tasks.change(tx, claimed)
     if task.stop_requested:
         raise Stopped

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder
@@ -21,14 +20,10 @@ from earmark.store.database import Transaction
 def conclude(check: Check, seen: Sequence[Found]) -> None:
     """Judge what was seen of an effect in doubt, and write it down.
 
-    Raises `EarmarkError` for nonsense among the seen, `Stale` when somebody else was
-    first.
+    Raises `Stale` when somebody else was first.
     """
     engine, effect = check.engine, check.effect
     candidates = list(seen)
-    strange = next((f for f in candidates if not isinstance(f, Found)), None)
-    if strange is not None:
-        raise EarmarkError(f"`find` returned {strange!r} among the found.")
     handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
     if handle is not None:
         candidates = _proved(candidates, handle, effect.id)

@@ -5,13 +5,15 @@ again, because the store was restored to a copy from before it, names the same t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from earmark.domain.command import Child, Command, Composite, ExternalJob
 from earmark.domain.connector import EffectClass
 from earmark.domain.errors import BadInput
 from earmark.domain.ids import derived_id
-from earmark.domain.lock import Lock
+from earmark.domain.lock import Lock, checked
 from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
@@ -21,6 +23,10 @@ from earmark.store import inventory, placeholders, tasks
 
 #: How many tasks one plan may have, children's children included.
 MOST_TASKS = 10_000
+#: How deep composites may lie in each other: more is a plan that contains itself.
+MOST_LEVELS = 20
+#: More says nothing more about a child's share, and sums must stay integers.
+MOST_WEIGHT = 1_000_000
 
 
 def as_row(task: Task) -> dict[str, Any]:
@@ -52,6 +58,7 @@ class Promised:
 
     def __init__(self, author: EngineTx) -> None:
         self._author = author
+        self._level = 1
         self.tasks: list[dict[str, Any]] = []
         self.effects: list[dict[str, Any]] = []
         self.needs: list[tuple[str, str]] = []
@@ -119,15 +126,27 @@ class Promised:
         if waits_for:
             row |= {"state": TaskState.WAITING, "pending": waits_for}
         self.tasks.append(row)
-        self.locks.extend(in_tx(lambda: list(command.locks())))
+        self.locks.extend(in_tx(lambda: checked(row["command"], command.locks())))
         if isinstance(command, ExternalJob):
             self.effects.append(effect_row(author, row, command))
         elif isinstance(command, Composite) and not waits_for:
             # Its plan cannot depend on results: promise it with everything else.
-            theirs = in_tx(lambda: command.children(author))
-            count = self.add_children(row, command, theirs)
+            count = self._add_within(row, command)
             waits = {"state": TaskState.WAITING, "pending": count}
             row |= waits if count else {"step": Step.FINISH}
+
+    def _add_within(self, row: Mapping[str, Any], command: Composite[Any]) -> int:
+        """Add the children of a composite that is itself in this plan."""
+        self._level += 1
+        if self._level > MOST_LEVELS:
+            raise BadInput(
+                f"{type(command).__name__} lies {MOST_LEVELS} levels deep in its own "
+                f"plan, or in others': does it plan itself?"
+            )
+        theirs = in_tx(lambda: command.children(self._author))
+        count = self.add_children(row, command, theirs)
+        self._level -= 1
+        return count
 
 
 def checked_plan(
@@ -137,7 +156,8 @@ def checked_plan(
     mapping, no commands, unknown or used keys, circles."""
     name = type(command).__name__
     if not isinstance(children, Mapping):
-        raise BadInput(f"{name}.children returned {children!r}, which is no mapping.")
+        method = "next_phase" if earlier else "children"
+        raise BadInput(f"{name}.{method} returned {children!r}, which is no mapping.")
     plan_of: dict[str, Child] = {}
     for key, child in children.items():
         one = child if isinstance(child, Child) else Child(child)
@@ -145,11 +165,18 @@ def checked_plan(
             raise BadInput(f"{name}: {key!r} cannot be a child's key.")
         if not isinstance(one.command, Command):
             raise BadInput(f"{name}: child {key!r} is {one.command!r}, no command.")
+        if isinstance(one.after, str) or not isinstance(one.after, Iterable):
+            raise BadInput(
+                f"{name}: {key!r} has after={one.after!r}, no tuple of keys."
+            )
         if key in earlier:
             raise BadInput(f"{name}: an earlier phase has a child {key!r} already.")
-        if one.weight < 0:
-            raise BadInput(f"{name}: child {key!r} has a negative weight.")
-        plan_of[key] = one
+        if not isinstance(one.weight, int) or not 0 <= one.weight <= MOST_WEIGHT:
+            raise BadInput(
+                f"{name}: child {key!r} has the weight {one.weight!r}; it is a whole "
+                f"number from 0 to {MOST_WEIGHT}."
+            )
+        plan_of[key] = replace(one, after=tuple(dict.fromkeys(one.after)))
     _check_order(name, plan_of, earlier)
     return plan_of
 
@@ -157,22 +184,18 @@ def checked_plan(
 def _check_order(
     name: str, plan_of: Mapping[str, Child], earlier: Iterable[str]
 ) -> None:
-    settled = set(earlier)
+    known = {*plan_of, *earlier}
     for key, child in plan_of.items():
-        unknown = sorted(set(child.after) - set(plan_of) - settled)
+        unknown = sorted(set(child.after) - known)
         if unknown:
             raise BadInput(
                 f"{name}: {key!r} comes after {unknown[0]!r}, which is not in the plan."
             )
-    left = dict(plan_of)
-    while left:
-        ready = [key for key, child in left.items() if settled.issuperset(child.after)]
-        if not ready:
-            circle = ", ".join(sorted(left))
-            raise BadInput(f"{name}: a circle of after: {circle}.")
-        settled.update(ready)
-        for key in ready:
-            del left[key]
+    try:
+        TopologicalSorter({key: one.after for key, one in plan_of.items()}).prepare()
+    except CycleError as error:
+        circle = ", ".join(sorted(set(error.args[1])))
+        raise BadInput(f"{name}: a circle of after: {circle}.") from None
 
 
 def needs_a_lock(effects: Iterable[Mapping[str, Any]]) -> bool:

@@ -17,7 +17,7 @@ from earmark.engine.end import End
 from earmark.engine.left_behind import failed_with
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import drop, stop
-from earmark.store import journal, placeholders, sends, tasks, workers
+from earmark.store import journal, locks, placeholders, sends, tasks, workers
 from earmark.store.database import Transaction
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
 
 
 def _recover(tx: Transaction, left: Task, why: str) -> None:
-    tasks.lock_family(tx, left.id)
+    locks.lock_family(tx, left)
     task = tasks.change(tx, left, recoveries=left.recoveries + 1)
     journal.log(tx, task.id, f"Recovered: {why}.", "warning")
     journal.note(tx, "engine", "recover", task.id, why=why)

@@ -28,7 +28,7 @@ from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
 from earmark.engine.told import code_of, told
 from earmark.engine.wake import drop, end
-from earmark.store import placeholders, sends, tasks
+from earmark.store import locks, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
 
@@ -166,7 +166,7 @@ def _settle(
     """Settle a running task, while its attempt is still in charge."""
 
     def fenced(tx: Transaction) -> None:
-        tasks.lock_family(tx, task.id)
+        locks.lock_family(tx, task)
         work(tx, tasks.change(tx, task))
 
     engine.write(fenced)

@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from earmark.domain.lock import Lock, LockMode
+from earmark.domain.task import Task
 from earmark.store import dialect
+from earmark.store import tasks as task_rows
 from earmark.store.database import Transaction
 from earmark.store.schema import lock_queue, locks, tasks
 
@@ -107,6 +109,15 @@ def any_exclusive(tx: Transaction, root_id: str) -> bool:
 def queued(tx: Transaction, root_id: str) -> list[tuple[str, str]]:
     """Every object, by kind and name, that the root queues for."""
     return [(lock.kind, lock.name) for lock in _of(tx, lock_queue, root_id)]
+
+
+def lock_family(tx: Transaction, task: Task) -> Task:
+    """As `tasks.lock_family`, for a task that may queue: what it queues for becomes
+    this transaction's first. A release takes an object first too, and then the rows of
+    those who wait for it, so the two cannot wait for each other (rule 10)."""
+    if task.is_root:
+        name_them(tx, queued(tx, task.id))
+    return task_rows.lock_family(tx, task.id)
 
 
 def name_them(tx: Transaction, names: Iterable[tuple[str, str]]) -> None:
