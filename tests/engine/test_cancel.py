@@ -58,17 +58,21 @@ def stops(stage: Stage) -> None:
     stage.world.on_stop = stop
 
 
-def ends_next(stage: Stage) -> Callable[[str], Any]:
-    """Each job goes on for one poll, then ends, unless it was stopped."""
+def ends_next(stage: Stage) -> None:
+    """Each job goes on for one poll, then ends, unless it was stopped before that."""
     polled: dict[str, int] = {}
 
     def poll(job: str) -> Any:
-        if isinstance(stage.world.jobs[job], Failed):
-            return stage.world.jobs[job]
         polled[job] = polled.get(job, 0) + 1
-        return Running(50, "half") if polled[job] == 1 else Done(f"{job}!")
+        if polled[job] == 1 and not isinstance(stage.world.jobs[job], Failed):
+            return Running(50, "half")
+        return stage.world.jobs[job]
 
-    return poll
+    def stop(job: str) -> None:
+        if polled.get(job, 0) < 2:
+            stage.world.jobs[job] = Failed("stopped on request", "stopped")
+
+    stage.world.on_poll, stage.world.on_stop = poll, stop
 
 
 def lands_but_is_lost(stage: Stage) -> Callable[[str, Ctx], str]:
@@ -116,8 +120,7 @@ def raced(stage: Stage, command: Command[Any], at: int, provider: str) -> bool:
     world.sent.clear()
     world.jobs.clear()
     world.on_send = PROVIDERS[provider](stage)
-    world.on_poll = ends_next(stage)
-    stops(stage)
+    ends_next(stage)
     root = stage.ask(command)
     intended: list[int] = []
 
@@ -133,13 +136,15 @@ def raced(stage: Stage, command: Command[Any], at: int, provider: str) -> bool:
     honest(stage)
     if intended:
         assert intents(stage) == intended[0], "an intent came after the cancel"
-        well = [job for job in world.jobs if not isinstance(world.jobs[job], Failed)]
-        if task.is_root and not effect_of(stage, task):
-            pass
-        elif well:
-            assert task.outcome == "ok"
+        assert provider == "refused" or task.outcome in ("ok", "cancelled")
+    for leaf in stage.tasks():
+        effect = effect_of(stage, leaf)
+        if leaf.root_id != root.id or effect is None:
+            continue
+        if isinstance(world.jobs.get(effect.id), Done):
+            assert leaf.outcome == "ok", leaf.message
         elif provider != "refused":
-            assert task.outcome == "cancelled"
+            assert leaf.outcome == "cancelled", leaf.message
     return between.count > at
 
 

@@ -40,8 +40,15 @@ def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
             yield from left_behind(tx, child)
         elif effect.state is PlaceholderState.WATCHED:
             yield f"perhaps {_named(tx, effect, child)}"
-        elif effect.state is PlaceholderState.SETTLED and effect.result is not None:
+        elif effect.state is PlaceholderState.SETTLED and _stays(effect, child):
             yield _named(tx, effect, child)
+
+
+def _stays(effect: Placeholder, child: Task) -> bool:
+    """True unless the provider, or a person, said that nothing came of it. A job may
+    end well without a result; then its task tells."""
+    well = child.outcome is not None and child.outcome.good
+    return well or effect.result is not None or "left_behind" in (child.error or {})
 
 
 def _named(tx: Transaction, effect: Placeholder, child: Task) -> str:

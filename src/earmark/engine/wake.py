@@ -92,10 +92,25 @@ def stop(tx: Transaction, task: Task, why: str, by: str | None = None) -> None:
 
 
 def drop(tx: Transaction, task: Task, effect: Placeholder | None, how: End) -> None:
-    """End a task of which nothing was ever sent; its promise goes with it."""
+    """End a task of which nothing was ever sent; its promise goes with it.
+
+    What a person had sent again is as much in doubt as it was before that (invariant
+    3): then it does not end, and is found out.
+    """
     if effect is not None and effect.state is PlaceholderState.PLANNED:
+        if effect.doubt_since is not None:
+            _back_in_doubt(tx, task, effect, how.message)
+            return
         placeholders.move(tx, effect, PlaceholderState.DROPPED)
     end(tx, task, how)
+
+
+def _back_in_doubt(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
+    text = f"Not sent again: {why} What became of it before is still open."
+    placeholders.move(tx, effect, PlaceholderState.IN_DOUBT, next_check_at=tx.now)
+    placeholders.witness(tx, effect.id, "doubt", text)
+    journal.log(tx, task.id, f"In doubt: {text}", "warning")
+    tasks.rest(tx, task, message=text)
 
 
 def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
