@@ -64,9 +64,14 @@ def settle_job(
     def well(tx: Transaction) -> None:
         assert isinstance(outcome, Done)
         task = tasks.lock_family(tx, effect.task_id)
+        how = _good(outcome)
+        if task.verdict is not None:
+            # It was to fail, and was only followed to its end (rule 8).
+            over = settled(tx, task, how.result)
+            end(tx, task, _too_late(tx, task, over))
+            return
         author = open_tx(engine, tx, task)
         in_tx(lambda: command.finish(author, outcome.result))
-        how = _good(outcome)
         settled(tx, task, how.result)
         end(tx, task, how)
 
@@ -212,6 +217,13 @@ def _plain(outcome: Done[Any] | Failed) -> Any:
         return dumped(outcome.result)
     except EarmarkError:
         return None
+
+
+def _too_late(tx: Transaction, task: Task, effect: Placeholder) -> End:
+    """The end of a job that came well to its end after its task's verdict."""
+    error = task.error or {"code": "failed", "message": ""}
+    left = [effect.external_id or effect.id]
+    return failed_with(tx, task, error["message"], error["code"], known=left)
 
 
 def _unfinished(error: Exception, effect: Placeholder) -> End:

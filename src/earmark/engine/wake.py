@@ -31,7 +31,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     effect = placeholders.of_task(tx, task.id)
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
         raise AssertionError(f"{task.id} cannot end: its effect is {effect.state}")
-    how = _as_expired(tx, task, how)
+    how = _by_verdict(task, _as_expired(tx, task, how))
     ended = tasks.move(
         tx,
         task,
@@ -160,6 +160,14 @@ def _all_ended(tx: Transaction, parent: Task) -> None:
     code, message = str(culprit["code"]), str(culprit["message"])
     known = culprit.get("left_behind", ())
     end(tx, parent, failed_with(tx, parent, message, code, parent.verdict, known))
+
+
+def _by_verdict(task: Task, how: End) -> End:
+    """A verdict that has fallen stands: what is dropped after a failure has failed."""
+    if task.verdict is not Outcome.FAILED or how.outcome is not Outcome.CANCELLED:
+        return how
+    message = f"{(task.error or {}).get('message', '')} {how.message}".strip()
+    return replace(how, outcome=Outcome.FAILED, message=message, error=task.error)
 
 
 def _as_expired(tx: Transaction, task: Task, how: End) -> End:

@@ -218,6 +218,23 @@ def hurry(tx: Transaction, task_id: str) -> None:
     tx.wake(Topic.CHECKS)
 
 
+def look_again(tx: Transaction, placeholder_id: str, *, named: bool) -> None:
+    """A late answer came: look at once, and if it `named` the provider's handle, also
+    at what waits for a worker or for a person. A hint to pollers: no fence."""
+    waits = placeholders.c.resend.is_(True)
+    states = (*_CHECKED, PlaceholderState.HELD) if named else _CHECKED
+    tx.execute(
+        sa.update(placeholders)
+        .where(
+            placeholders.c.id == placeholder_id,
+            placeholders.c.state.in_(states),
+            sa.true() if named else sa.not_(waits),
+        )
+        .values(next_check_at=tx.now)
+    )
+    tx.wake(Topic.CHECKS)
+
+
 def open_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
     """Every effect of a root that may be going on at its provider; that is also what
     a person had sent again, not knowing what became of the first request."""
