@@ -271,7 +271,9 @@ def test_what_was_never_sent_ends_at_once(stage: Stage) -> None:
     assert stage.world.sent == []
 
 
-def test_a_running_action_sees_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_action_sees_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[bool] = []
     task = stage.ask(Watch())
 

@@ -214,7 +214,6 @@ def look_again(stage: Stage) -> None:
 def test_absent_for_a_list_of_tasks_knows_what_was_there_before(stage: Stage) -> None:
     """What was there before the first send is not ours, whatever comes of it."""
 
-
     def send(what: str, ctx: Ctx) -> str:
         stage.world.jobs |= {"x": Running(), "y": Running()}
         return races.lose(what, ctx)

@@ -175,8 +175,10 @@ def _as_expired(tx: Transaction, task: Task, how: End) -> End:
     else it has failed: a deadline invents no outcome (invariant 7)."""
     if how.outcome is not Outcome.CANCELLED or task.cancelled_by != DEADLINE:
         return how
-    message = f"Its time was over. {how.message}".strip()
-    error = {"code": "deadline", "message": message} | (how.error or {})
+    # A plan says what its part has said.
+    known = (how.error or {}).get("code") == DEADLINE
+    message = how.message if known else f"Its time was over. {how.message}".strip()
+    error = {"code": DEADLINE, "message": message} | (how.error or {})
     sent = placeholders.ever_sent(tx, task)
     outcome = Outcome.FAILED if sent else Outcome.EXPIRED
     return replace(how, outcome=outcome, message=message, error=error)
