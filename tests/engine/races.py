@@ -1,25 +1,25 @@
 """Something happens between two transactions of a run: at each of them in turn. And
 commands whose plans have parts in every state."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.command import Action, Child, Command, Composite
 from earmark.domain.lock import Lock, exclusive
-from earmark.domain.outcome import Running
+from earmark.domain.outcome import Failed, Running
 from earmark.domain.refs import ProviderRef
 from earmark.domain.states import OPEN_AT_PROVIDER
 from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.answer import Sent
+from earmark.engine.cancel import offer
 from earmark.engine.explain import waiting_for
 from earmark.engine.plan import plan
 from earmark.engine.send import intend
 from earmark.store import locks, placeholders
 from earmark.store.schema import evidence
-from earmark.store.schema import placeholders as placeholder_table
 from tests.engine.world import Make, MakeAll, MakeBlindly, MakeTagged, Stage, World
 
 
@@ -106,10 +106,10 @@ class Between:
         self._write = self._database.write
         self.count = 0
         self._at: int | None = None
-        self._deed: Callable[[], None] = lambda: None
+        self._deed: Callable[[], object] = lambda: None
 
     @contextmanager
-    def before(self, at: int, deed: Callable[[], None]) -> Any:
+    def before(self, at: int, deed: Callable[[], object]) -> Iterator["Between"]:
         """While this lasts, `deed` is done once, before the `at`-th transaction."""
         self.count, self._at, self._deed = 0, at, deed
         self._database.write = self._counted  # type: ignore[method-assign]
@@ -178,6 +178,11 @@ def held(stage: Stage, kind: type[Make] = MakeBlindly) -> Task:
     return task
 
 
+def locked(stage: Stage, root: Task) -> bool:
+    """True while a root holds, or queues for, a lock."""
+    return bool(stage.engine.read(lambda tx: locks.touched(tx, root.id)))
+
+
 def honest(stage: Stage) -> None:
     """What is always true: invariants 3, 6, 9 and 10, and rule 11 at the end."""
     every = stage.tasks()
@@ -190,8 +195,7 @@ def honest(stage: Stage) -> None:
             assert effect is None or effect.state != "planned"
             if task.verdict is not None:
                 assert not task.outcome or not task.outcome.good
-            if task.parent_id is None:
-                assert not stage.engine.read(lambda tx, t=task: locks.touched(tx, t.id))
+            assert not task.is_root or not locked(stage, task)
         else:
             parent = by_id.get(task.parent_id or "")
             assert parent is None or not parent.done
@@ -207,3 +211,20 @@ def go_on(stage: Stage, ctx: Ctx) -> str:
     """Accept a job that goes on and on."""
     stage.world.jobs.setdefault(ctx.token, Running(10, "going on"))
     return ctx.token
+
+
+def offered(stage: Stage, task: Task) -> str:
+    """What a cancel would mean now."""
+    now = stage.task(task)
+    meant = stage.engine.read(lambda tx: offer(tx, now))
+    return meant.kind if meant else ""
+
+
+def stops(stage: Stage) -> None:
+    """The provider does stop what it is asked to, and says so."""
+
+    def stop(job: str) -> None:
+        if isinstance(stage.world.jobs.get(job), Running):
+            stage.world.jobs[job] = Failed("stopped on request", "stopped")
+
+    stage.world.on_stop = stop

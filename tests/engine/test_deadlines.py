@@ -101,12 +101,14 @@ def parts(*some: str) -> MixInTime:
 def over(stage: Stage, column: str, task: Task | None = None) -> None:
     """The deadline passes (simulated)."""
     table = task_table
-    chosen = table.c[column].is_not(None)
+    chosen: list[Any] = [table.c[column].is_not(None)]
     if task is not None:
-        chosen &= table.c.id == task.id
+        chosen.append(table.c.id == task.id)
     stage.engine.write(
         lambda tx: tx.execute(
-            table.update().where(chosen).values({column: tx.now - timedelta(seconds=1)})
+            table.update()
+            .where(*chosen)
+            .values({column: tx.now - timedelta(seconds=1)})
         )
     )
 
@@ -152,7 +154,7 @@ def test_not_started_raced_with_a_claim(stage: Stage, first: str) -> None:
         with Between(stage).before(0, lambda: claimed.extend(stage.claim())):
             expire(stage.engine)
     else:
-        with Between(stage).before(0, lambda: expire(stage.engine) and None):
+        with Between(stage).before(0, lambda: expire(stage.engine)):
             claimed = stage.claim()
     assert len(claimed) == int(first == "claim")
     for one in claimed:

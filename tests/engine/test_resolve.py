@@ -8,13 +8,12 @@ import pytest
 
 from earmark.domain.authoring import Ctx
 from earmark.domain.errors import BadInput, Refused, Rejected
+from earmark.domain.lock import exclusive
 from earmark.domain.outcome import Done, Found, Running
 from earmark.domain.task import Task
 from earmark.engine import recover
-from earmark.engine.answer import Sent
 from earmark.engine.due import ERROR_BUDGET
 from earmark.engine.explain import waiting_for
-from earmark.engine.perform import perform
 from earmark.engine.resolve import Decision, choices, resolve
 from earmark.store import locks
 from earmark.store.schema import placeholders as placeholder_table
@@ -26,10 +25,9 @@ from tests.engine.races import (
     evidence_of,
     held,
     honest,
-    intend_only,
     mixed,
 )
-from tests.engine.world import Make, MakeBlindly, Stage
+from tests.engine.world import Make, MakeBlindly, Stage, World
 
 
 class MakeAmong(Make):
@@ -39,10 +37,10 @@ class MakeAmong(Make):
     operation = "tasks"
 
     def locks(self) -> Any:
-        return [races.exclusive("thing", self.what)]
+        return [exclusive("thing", self.what)]
 
     def find(self, ctx: Ctx) -> list[Found]:
-        return [Found(job) for job in ctx.connect(races.World).jobs]
+        return [Found(job) for job in ctx.connect(World).jobs]
 
 
 @pytest.fixture
@@ -77,17 +75,6 @@ def the_other_ends(stage: Stage) -> None:
     job = effect_of(stage, by_key(stage)["other"]).external_id
     stage.world.jobs[job] = Done("other!")
     stage.work()
-
-
-def held_by_silence(stage: Stage) -> tuple[Task, Sent]:
-    """Held, while its sender is only silent: it may still say what it heard."""
-    task = stage.ask(MakeBlindly(provider="p-1", what="a"))
-    (claimed,) = stage.claim("silent")
-    sender = intend_only(stage, claimed)
-    recover.worker_silent(stage.engine, "silent", "not heard")
-    stage.check()
-    assert stage.task(task).state == "held"
-    return task, sender
 
 
 def test_adopt_follows_it_to_its_end(stage: Stage) -> None:
@@ -302,76 +289,6 @@ def test_within_a_plan(stage: Stage, decision: Decision) -> None:
     watched = effect_of(stage, part).id in left
     assert watched == (decision is Decision.WATCH)
     assert not stage.engine.read(lambda tx: list(locks.on(tx, "things", "p-1")))
-
-
-def test_a_late_answer_ends_what_was_held(stage: Stage) -> None:
-    """Evidence wakes the prober, whoever waits for a person (rule 5, invariant 2)."""
-    task, sender = held_by_silence(stage)
-    stage.world.jobs["job-7"] = Done("seven!")
-    sender.bind("job-7")
-    stage.check()
-    stage.check()
-    assert stage.task(task).result == "seven!"
-
-
-def test_a_late_answer_counts_for_more_than_a_person(stage: Stage) -> None:
-    task, sender = held_by_silence(stage)
-    decide(stage, task, Decision.ABSENT)
-    stage.world.jobs["job-7"] = Done("seven!")
-    sender.bind("job-7")
-    stage.work()
-    assert stage.task(task).result == "seven!"
-
-
-@pytest.mark.parametrize("decision", [Decision.SEND_AGAIN, Decision.WATCH])
-def test_a_late_answer_after_the_decision(stage: Stage, decision: Decision) -> None:
-    task, sender = held_by_silence(stage)
-    decide(stage, task, decision)
-    stage.world.jobs["job-7"] = Done("seven!")
-    sender.bind("job-7")
-    stage.work()
-    honest(stage)
-    assert any("job-7" in text for text in evidence_of(stage, task))
-    if decision is Decision.WATCH:
-        assert stage.task(task).outcome == "interrupted"
-    else:
-        assert stage.task(task).outcome == "ok"
-
-
-def test_a_late_answer_to_what_waits_to_be_sent_again(stage: Stage) -> None:
-    """It is adopted, and the worker that was to send it again does not."""
-    task = stage.ask(Make(provider="p-1", what="a"))
-    (claimed,) = stage.claim("silent")
-    sender = intend_only(stage, claimed)
-    recover.worker_silent(stage.engine, "silent", "not heard")
-    stage.check()
-    assert effect_of(stage, task).resend
-    (again,) = stage.claim()
-    stage.world.jobs["job-7"] = Running(5, "going on")
-    sender.bind("job-7")
-    stage.check()
-    perform(stage.engine, again)
-    for _ in range(3):
-        stage.work()
-    now = stage.task(task)
-    assert (now.state, effect_of(stage, task).state) == ("waiting", "bound")
-    assert stage.world.sent == []
-    stage.world.jobs["job-7"] = Done("seven!")
-    stage.work()
-    assert stage.task(task).result == "seven!"
-
-
-def test_the_same_before_it_was_claimed(stage: Stage) -> None:
-    task = stage.ask(Make(provider="p-1", what="a"))
-    (claimed,) = stage.claim("silent")
-    sender = intend_only(stage, claimed)
-    recover.worker_silent(stage.engine, "silent", "not heard")
-    stage.check()
-    stage.world.jobs["job-7"] = Running(5, "going on")
-    sender.bind("job-7")
-    stage.check()
-    assert stage.claim() == []
-    assert stage.task(task).state == "waiting"
 
 
 def test_decided_twice(stage: Stage) -> None:

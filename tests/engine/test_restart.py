@@ -15,6 +15,7 @@ from earmark.engine import recover
 from earmark.engine.perform import perform
 from earmark.engine.recover import MOST_RECOVERIES, worker_gone
 from earmark.store import locks
+from earmark.store import tasks as task_rows
 from tests.engine import races
 from tests.engine.races import (
     ALL,
@@ -194,7 +195,7 @@ def test_lost_before_a_send_fails_all_in_one_transaction(stage: Stage) -> None:
     step(stage, lambda what, ctx: races.go_on(stage, ctx))
     step(stage, lose)
     stage.claim("w-1", limit=1)
-    lost = stage.engine.read(lambda tx: recover.tasks.running_of(tx, "w-1"))
+    lost = stage.engine.read(lambda tx: task_rows.running_of(tx, "w-1"))
     with Between(stage).before(-1, lambda: None) as between:
         assert recover.recover(stage.engine, lost[0], "its worker is gone")
     assert between.count == 1
@@ -338,9 +339,7 @@ def test_poison_after_an_intent_is_held(stage: Stage, kind: type[Make]) -> None:
         stage.claim(f"p-{number}")
         worker_gone(stage.engine, f"p-{number}", "it is gone")
     stage.engine.write(
-        lambda tx: recover.tasks.change(
-            tx, stage.task(task), recoveries=MOST_RECOVERIES
-        )
+        lambda tx: task_rows.change(tx, stage.task(task), recoveries=MOST_RECOVERIES)
     )
     (claimed,) = stage.claim("last")
     intend_only(stage, claimed)

@@ -24,9 +24,8 @@ from earmark.store.schema import (
 )
 from earmark.store.schema import placeholders as placeholder_table
 from earmark.store.schema import tasks as task_table
-from tests.engine import races
 from tests.engine.races import ALL, effect_of, honest, mixed
-from tests.engine.world import Make, MakeBlindly, MakeTagged, Stage
+from tests.engine.world import Make, MakeBlindly, MakeTagged, Stage, World
 
 
 class MakeNamed(Make):
@@ -43,7 +42,7 @@ class MakeSo(Make):
     operation = "absolute"
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
-        return [Found(job) for job in ctx.connect(races.World).jobs]
+        return [Found(job) for job in ctx.connect(World).jobs]
 
 
 class MakeAmong(MakeSo):

@@ -64,16 +64,12 @@ def settle_job(
     def well(tx: Transaction) -> None:
         assert isinstance(outcome, Done)
         task = tasks.lock_family(tx, effect.task_id)
-        how = _good(outcome)
-        if task.verdict is not None:
-            # It was to fail, and was only followed to its end (rule 8).
-            over = settled(tx, task, how.result)
-            end(tx, task, _too_late(tx, task, over))
-            return
-        author = open_tx(engine, tx, task)
-        in_tx(lambda: command.finish(author, outcome.result))
-        settled(tx, task, how.result)
-        end(tx, task, how)
+        how, author = _good(outcome), open_tx(engine, tx, task)
+        # With a verdict it was to fail, and was only followed to its end (rule 8).
+        if task.verdict is None:
+            in_tx(lambda: command.finish(author, outcome.result))
+        over = settled(tx, task, how.result)
+        end(tx, task, how if task.verdict is None else _too_late(tx, task, over))
 
     def badly(tx: Transaction, how: End) -> None:
         task = tasks.lock_family(tx, effect.task_id)

@@ -166,8 +166,9 @@ def _by_verdict(task: Task, how: End) -> End:
     """A verdict that has fallen stands: what is dropped after a failure has failed."""
     if task.verdict is not Outcome.FAILED or how.outcome is not Outcome.CANCELLED:
         return how
-    message = f"{(task.error or {}).get('message', '')} {how.message}".strip()
-    return replace(how, outcome=Outcome.FAILED, message=message, error=task.error)
+    error = dict(task.error or {})
+    message = f"{error.get('message', '')} {how.message}".strip()
+    return replace(how, outcome=Outcome.FAILED, message=message, error=error)
 
 
 def _as_expired(tx: Transaction, task: Task, how: End) -> End:
