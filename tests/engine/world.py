@@ -46,6 +46,9 @@ class World:
         #: Called at each send with what is made and its ctx; returns the handle.
         self.on_send: Script | None = None
         self.on_poll: Callable[[str], Progress] | None = None
+        #: Which jobs were asked to stop, and what comes of it.
+        self.asked: list[str] = []
+        self.on_stop: Callable[[str], None] | None = None
 
     def send(self, what: str, ctx: Ctx) -> str:
         self.sent.append(what)
@@ -67,6 +70,11 @@ class World:
 
     def find(self, token: str) -> list[Found]:
         return [Found(token, mark=token)] if token in self.jobs else []
+
+    def stop(self, job: str) -> None:
+        self.asked.append(job)
+        if self.on_stop is not None:
+            self.on_stop(job)
 
 
 class ScriptedConnector:

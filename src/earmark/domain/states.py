@@ -65,7 +65,12 @@ Table = Mapping[S, Mapping[S, str]]
 
 _T = TaskState
 TASK_MOVES: Table[TaskState] = {
-    _T.QUEUED: {_T.RUNNING: "claim", _T.DONE: "drop"},
+    _T.QUEUED: {
+        _T.RUNNING: "claim",
+        _T.WAITING: "found before it was sent again",
+        _T.CANCELLING: "cancel: an earlier send is in doubt",
+        _T.DONE: "drop",
+    },
     _T.RUNNING: {
         _T.WAITING: "plan, bind, doubt or queue for locks",
         _T.QUEUED: "recover or retry",
@@ -103,7 +108,7 @@ PLACEHOLDER_MOVES: Table[PlaceholderState] = {
     _P.PLANNED: {
         _P.SENDING: "send",
         _P.DROPPED: "drop",
-        _P.IN_DOUBT: "restored store",
+        _P.IN_DOUBT: "restored store, or not sent again after all",
     },
     _P.SENDING: {
         _P.BOUND: "bind",

@@ -180,7 +180,7 @@ class Sent:
         self._witness(tx, "late", text, external_id=handle)
         journal.log(tx, self.task.id, text, "warning")
         sends.over(tx, self.nonce, answered=answered)
-        placeholders.postpone(tx, [self.effect_id], tx.now)
+        placeholders.look_again(tx, self.effect_id, named=handle is not None)
 
     def _witness(
         self, tx: Transaction, kind: str, text: str, external_id: str | None = None

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from earmark.domain.command import ExternalJob
 from earmark.domain.deadline import Deadline
+from earmark.domain.errors import NotSent, Refused
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check
@@ -25,8 +26,9 @@ def wants_stop(check: Check) -> bool:
 def ask_to_stop(check: Check, deadline: Deadline) -> None:
     """Ask, and note that it was asked; not more often than every `ASK_EVERY`.
 
-    A provider that cannot be asked now is asked again with the next poll. Raises
-    `Stale` when somebody else was first.
+    A provider that surely was not asked is asked again with the next poll. When the
+    answer was lost it may have heard, and may stop. Raises `Stale` when somebody else
+    was first.
     """
     engine, effect = check.engine, check.effect
     asked_at = effect.cancel_asked_at
@@ -39,7 +41,8 @@ def ask_to_stop(check: Check, deadline: Deadline) -> None:
         in_ctx(lambda: check.command.cancel(ctx, job))
     except Exception as error:  # noqa: BLE001 - nothing is concluded from it
         text = f"The provider could not be asked to stop it: {told(error)}"
-        engine.write(lambda tx: _complain(tx, check, text))
+        heard = not isinstance(error, (NotSent, Refused))
+        engine.write(lambda tx: _complain(tx, check, text, heard))
         return
     boundary("cancel.asked")
 
@@ -52,8 +55,12 @@ def ask_to_stop(check: Check, deadline: Deadline) -> None:
     engine.write(work)
 
 
-def _complain(tx: Transaction, check: Check, text: str) -> None:
+def _complain(tx: Transaction, check: Check, text: str, heard: bool) -> None:
     task = tasks.lock_family(tx, check.task.id)
+    if heard:
+        effect = placeholders.change(tx, check.effect, cancel_asked_at=tx.now)
+        placeholders.witness(tx, effect.id, "cancel", text)
+        check.effect = effect
     if task.message != text:
         journal.log(tx, task.id, text, "warning")
         tasks.change(tx, task, message=text)

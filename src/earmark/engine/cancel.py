@@ -4,7 +4,7 @@ at the provider is asked to stop, and its observed end counts."""
 from dataclasses import dataclass
 
 from earmark.domain.errors import BadInput, Rejected
-from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import stop
@@ -36,6 +36,11 @@ _FOLLOW = Offer(
     "Nothing more is sent. What is under way cannot be stopped at the provider; it is "
     "followed to its end, which counts.",
 )
+_ENDING = Offer(
+    "follow",
+    "Nothing more is sent. All of it has ended already; only that is still to be "
+    "written down.",
+)
 _FIND_OUT = Offer(
     "find-out",
     "A request may have left: first it must be found out what became of it. Nothing "
@@ -56,10 +61,12 @@ def offer(tx: Transaction, task: Task) -> Offer | None:
     meaning = _NOTHING_SENT
     if _P.HELD in states:
         meaning = _PERSON
-    elif states & {_P.SENDING, _P.IN_DOUBT}:
+    elif states & {_P.SENDING, _P.IN_DOUBT, _P.PLANNED}:
         meaning = _FIND_OUT
     elif states:
         meaning = _ASK_PROVIDER if any(e.stoppable for e in effects) else _FOLLOW
+    elif task.step is Step.FINISH and _all_ended(tx, task):
+        meaning = _ENDING
     elif task.state is TaskState.RUNNING or tasks.any_running(tx, task.id):
         meaning = _ASK_WORKER
     stays = placeholders.count_done_of_root(tx, task.id)
@@ -67,6 +74,11 @@ def offer(tx: Transaction, task: Task) -> Offer | None:
         return meaning
     what = "1 effect" if stays == 1 else f"{stays} effects"
     return Offer(meaning.kind, f"{meaning.text} What is done already stays: {what}.")
+
+
+def _all_ended(tx: Transaction, task: Task) -> bool:
+    children = tasks.children(tx, task.id)
+    return bool(children) and all(child.done for child in children)
 
 
 def cancel(engine: Engine, task_id: str, who: str) -> Task:

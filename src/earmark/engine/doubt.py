@@ -43,7 +43,9 @@ def raise_doubt(
 
 def hold_task(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
     """`in_doubt` → `held`, for a task whose family is locked."""
-    placeholders.move(tx, effect, PlaceholderState.HELD, next_check_at=None)
+    # What was decided before has been carried out, and did not end it.
+    state = PlaceholderState.HELD
+    placeholders.move(tx, effect, state, next_check_at=None, decision=None)
     placeholders.witness(tx, effect.id, "held", why)
     tasks.move(tx, task, TaskState.HELD, message=why, deadline_at=None)
     journal.log(tx, task.id, f"Held: {why}", "error")

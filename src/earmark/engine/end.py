@@ -5,7 +5,8 @@ from typing import Any
 
 from earmark.domain.states import Outcome
 
-#: Who asks a task to stop when its deadline for the whole run has passed.
+#: Who asks a task to stop when its deadline for the whole run has passed; and the code
+#: of the error that it ends with.
 DEADLINE = "deadline"
 
 

@@ -32,6 +32,8 @@ def _not_started(tx: Transaction, seen: Task) -> None:
     task = tasks.lock_family(tx, seen.id)
     if task.state is not seen.state or task.started_at is not None:
         return
+    if task.restored:
+        return  # it may have been started, and sent, after the copy was taken
     text = f"Nobody had started it by {_clock(seen.start_by)}; nothing was sent."
     how = End(Outcome.EXPIRED, text, error={"code": "not-started", "message": text})
     drop(tx, task, placeholders.of_task(tx, task.id), how)

@@ -51,14 +51,19 @@ def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
             yield from left_behind(tx, child)
         elif effect.state is PlaceholderState.WATCHED:
             yield f"perhaps {_named(tx, effect, child)}"
-        elif _leaves_something(tx, effect):
+        elif _leaves_something(tx, effect, child):
             yield _named(tx, effect, child)
 
 
-def _leaves_something(tx: Transaction, effect: Placeholder) -> bool:
-    if effect.effect == EffectClass.ABSOLUTE or effect.result is None:
+def _leaves_something(tx: Transaction, effect: Placeholder, child: Task) -> bool:
+    """True for what was made, and is no part of anything else now, unless the provider
+    or a person said that nothing came of it. A job may end well without a result; then
+    its task tells."""
+    settled = effect.state is PlaceholderState.SETTLED
+    if not settled or effect.effect == EffectClass.ABSOLUTE:
         return False
-    if effect.state is not PlaceholderState.SETTLED:
+    made = _good(child) or effect.result is not None
+    if not made and "left_behind" not in (child.error or {}):
         return False
     return images.user_of(tx, effect.provider_id, str(effect.result)) is None
 

@@ -48,7 +48,7 @@ def plan(engine: Engine, claimed: Task, command: Command[Any]) -> Task:
         planned = engine.write(lambda tx: _plan(engine, tx, claimed, command))
     except _MustQueue as must:
         wanted = must.wanted
-        return engine.write(lambda tx: _queue(tx, claimed, wanted))
+        return engine.write(lambda tx: _queue(tx, claimed, command, wanted))
     boundary("plan.committed")
     return planned
 
@@ -152,10 +152,12 @@ def _lock(tx: Transaction, task: Task, wanted: Sequence[Lock], waits: bool) -> N
     )
 
 
-def _queue(tx: Transaction, claimed: Task, wanted: Sequence[Lock]) -> Task:
+def _queue(
+    tx: Transaction, claimed: Task, command: Command[Any], wanted: Sequence[Lock]
+) -> Task:
     """Queue for the locks; or try again at once when they have come free since."""
     locks.lock_family(tx, claimed)
-    task = tasks.change(tx, claimed)
+    task = tasks.change(tx, claimed, **_end_by(claimed, command))
     if task.stop_requested:
         raise Stopped
     obstacle = locks.in_the_way(tx, task.id, wanted)

@@ -77,13 +77,15 @@ def adopt(check: Check, found: Found, spare: Sequence[Found]) -> None:
             doubt_since=effect.doubt_since if again else None,
             next_check_at=tx.now,
             decision=None,
+            resend=False,
             checks=0,
             errors=0,
         )
-        if task.state is TaskState.HELD:
-            tasks.rest(tx, task, message="")
-        else:
+        if task.state in (TaskState.WAITING, TaskState.CANCELLING):
             tasks.change(tx, task, message="")
+        else:
+            # Held, or about to be sent again: neither a person nor a worker has to.
+            tasks.rest(tx, task, message="")
 
     engine.write(work)
 

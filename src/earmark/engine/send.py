@@ -68,11 +68,12 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
             settle_nothing_to_do(engine, task, command, prepared)
             return
         request = dumped(prepared)
-        if operation.effect is EffectClass.TASKS:
-            effect = _note_before(engine, task, command, effect)
         if task.restored:
+            # What is there now may be ours: nothing is noted as there before.
             doubt_restored(engine, task, effect, operation, request)
             return
+        if operation.effect is EffectClass.TASKS:
+            effect = _note_before(engine, task, command, effect)
     # What can fail before the bytes fails here, where it is no doubt.
     engine.session(effect.provider_id)
     # From here, as in the row: a commit that took its time leaves the call less of it.

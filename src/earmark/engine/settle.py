@@ -63,11 +63,12 @@ def settle_job(
     def well(tx: Transaction) -> None:
         assert isinstance(outcome, Done)
         task = tasks.lock_family(tx, effect.task_id)
-        author = open_tx(engine, tx, task)
-        in_tx(lambda: command.finish(author, outcome.result))
-        how = _good(outcome)
-        settled(tx, task, how.result)
-        end(tx, task, how)
+        how, author = _good(outcome), open_tx(engine, tx, task)
+        # With a verdict it was to fail, and was only followed to its end (rule 8).
+        if task.verdict is None:
+            in_tx(lambda: command.finish(author, outcome.result))
+        over = settled(tx, task, how.result)
+        end(tx, task, how if task.verdict is None else _too_late(tx, task, over))
 
     def badly(tx: Transaction, how: End) -> None:
         task = tasks.lock_family(tx, effect.task_id)
@@ -185,6 +186,13 @@ def _plain(outcome: Done[Any] | Failed) -> Any:
         return dumped(outcome.result)
     except EarmarkError:
         return None
+
+
+def _too_late(tx: Transaction, task: Task, effect: Placeholder) -> End:
+    """The end of a job that came well to its end after its task's verdict."""
+    error = task.error or {"code": "failed", "message": ""}
+    left = [effect.external_id or effect.id]
+    return failed_with(tx, task, error["message"], error["code"], known=left)
 
 
 def _unfinished(error: Exception, effect: Placeholder) -> End:

@@ -31,7 +31,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     effect = placeholders.of_task(tx, task.id)
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
         raise AssertionError(f"{task.id} cannot end: its effect is {effect.state}")
-    how = _as_expired(tx, task, how)
+    how = _by_verdict(task, _as_expired(tx, task, how))
     ended = tasks.move(
         tx,
         task,
@@ -92,10 +92,25 @@ def stop(tx: Transaction, task: Task, why: str, by: str | None = None) -> None:
 
 
 def drop(tx: Transaction, task: Task, effect: Placeholder | None, how: End) -> None:
-    """End a task of which nothing was ever sent; its promise goes with it."""
+    """End a task of which nothing was ever sent; its promise goes with it.
+
+    What a person had sent again is as much in doubt as it was before that (invariant
+    3): then it does not end, and is found out.
+    """
     if effect is not None and effect.state is PlaceholderState.PLANNED:
+        if effect.doubt_since is not None:
+            _back_in_doubt(tx, task, effect, how.message)
+            return
         placeholders.move(tx, effect, PlaceholderState.DROPPED)
     end(tx, task, how)
+
+
+def _back_in_doubt(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
+    text = f"Not sent again: {why} What became of it before is still open."
+    placeholders.move(tx, effect, PlaceholderState.IN_DOUBT, next_check_at=tx.now)
+    placeholders.witness(tx, effect.id, "doubt", text)
+    journal.log(tx, task.id, f"In doubt: {text}", "warning")
+    tasks.rest(tx, task, message=text)
 
 
 def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
@@ -147,13 +162,24 @@ def _all_ended(tx: Transaction, parent: Task) -> None:
     end(tx, parent, failed_with(tx, parent, message, code, parent.verdict, known))
 
 
+def _by_verdict(task: Task, how: End) -> End:
+    """A verdict that has fallen stands: what is dropped after a failure has failed."""
+    if task.verdict is not Outcome.FAILED or how.outcome is not Outcome.CANCELLED:
+        return how
+    error = dict(task.error or {})
+    message = f"{error.get('message', '')} {how.message}".strip()
+    return replace(how, outcome=Outcome.FAILED, message=message, error=error)
+
+
 def _as_expired(tx: Transaction, task: Task, how: End) -> End:
     """What was stopped by its own deadline has expired, if nothing of it was ever sent;
     else it has failed: a deadline invents no outcome (invariant 7)."""
     if how.outcome is not Outcome.CANCELLED or task.cancelled_by != DEADLINE:
         return how
-    message = f"Its time was over. {how.message}".strip()
-    error = {"code": "deadline", "message": message} | (how.error or {})
+    # A plan says what its part has said.
+    known = (how.error or {}).get("code") == DEADLINE
+    message = how.message if known else f"Its time was over. {how.message}".strip()
+    error = {"code": DEADLINE, "message": message} | (how.error or {})
     sent = placeholders.ever_sent(tx, task)
     outcome = Outcome.FAILED if sent else Outcome.EXPIRED
     return replace(how, outcome=outcome, message=message, error=error)

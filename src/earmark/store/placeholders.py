@@ -218,20 +218,52 @@ def hurry(tx: Transaction, task_id: str) -> None:
     tx.wake(Topic.CHECKS)
 
 
+def look_again(tx: Transaction, placeholder_id: str, *, named: bool) -> None:
+    """A late answer came: look at once, and if it `named` the provider's handle, also
+    at what waits for a worker or for a person. A hint to pollers: no fence."""
+    waits = placeholders.c.resend.is_(True)
+    states = (*_CHECKED, PlaceholderState.HELD) if named else _CHECKED
+    tx.execute(
+        sa.update(placeholders)
+        .where(
+            placeholders.c.id == placeholder_id,
+            placeholders.c.state.in_(states),
+            sa.true() if named else sa.not_(waits),
+        )
+        .values(next_check_at=tx.now)
+    )
+    tx.wake(Topic.CHECKS)
+
+
 def open_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
-    """Every effect of a root that may be going on at its provider."""
+    """Every effect of a root that may be going on at its provider; that is also what
+    a person had sent again, not knowing what became of the first request."""
+    again = sa.and_(
+        placeholders.c.state == PlaceholderState.PLANNED,
+        placeholders.c.doubt_since.is_not(None),
+    )
     query = sa.select(*_FIELDS).where(
-        placeholders.c.root_id == root_id, placeholders.c.state.in_(OPEN_AT_PROVIDER)
+        placeholders.c.root_id == root_id,
+        sa.or_(placeholders.c.state.in_(OPEN_AT_PROVIDER), again),
     )
     return [from_row(row) for row in tx.execute(query)]
 
 
 def count_done_of_root(tx: Transaction, root_id: str) -> int:
     """How many effects of a root have ended well at their providers."""
-    query = sa.select(sa.func.count()).where(
-        placeholders.c.root_id == root_id,
-        placeholders.c.state == PlaceholderState.SETTLED,
-        placeholders.c.result.is_not(None),
+    other = placeholders.alias()
+    replaced = sa.exists().where(other.c.replaces_id == placeholders.c.id)
+    # A job may end well without a result; then its task tells.
+    well = sa.and_(tasks.c.outcome.in_(("ok", "warned")), sa.not_(replaced))
+    query = (
+        sa.select(sa.func.count())
+        .select_from(placeholders)
+        .join(tasks, tasks.c.id == placeholders.c.task_id)
+        .where(
+            placeholders.c.root_id == root_id,
+            placeholders.c.state == PlaceholderState.SETTLED,
+            sa.or_(placeholders.c.result.is_not(None), well),
+        )
     )
     return int(tx.execute(query).scalar_one())
 
