@@ -39,6 +39,12 @@ def test_generated_parts_are_fresh() -> None:
     assert not stale, f"{stale} are stale: python docs/generate.py"
 
 
+def test_what_names_several_rules_is_read_as_all_of_them() -> None:
+    numbers = runpy.run_path(str(GENERATE))["_numbers"]
+    assert list(numbers("2 to 4, 7 and 9")) == [2, 3, 4, 7, 9]
+    assert list(numbers("1–3")) == [1, 2, 3]
+
+
 def test_the_drawing_of_the_states_is_fresh() -> None:
     drawing = runpy.run_path(str(ROOT / "tools" / "draw_states.py"))
     assert drawing["main"](["--check"]) == 0, "python docs/generate.py"
