@@ -7,10 +7,11 @@ import sys
 import earmark
 
 PUBLIC = """
-    Action Child Command Composite Credentials Ctx Deadlines Done ExternalJob Failed
-    Found Images InventorySource Job JobUnknown Lock NameTaken NotSent Power
-    ProviderRef Refused Rejected Results Retry Running Secret TemplateRef Templates
-    Throttled Tx VmRef exclusive shared
+    Action Child Command Composite Credentials Ctx Deadlines Disks Done Doubt
+    ExternalJob Failed Found Images InventorySource Job JobUnknown Lock Machines
+    NameTaken NotSent OnRestart Power ProviderRef Refused Rejected Results Retry Running
+    Secret Snapshots TemplateRef Templates Throttled Tx VmRef WhenLocked exclusive
+    shared
 """
 
 

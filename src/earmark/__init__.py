@@ -8,9 +8,12 @@ What an author of commands needs, in one place:
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.capabilities import (
     Credentials,
+    Disks,
     Images,
     InventorySource,
+    Machines,
     Power,
+    Snapshots,
     Templates,
 )
 from earmark.domain.command import (
@@ -19,8 +22,11 @@ from earmark.domain.command import (
     Command,
     Composite,
     Deadlines,
+    Doubt,
     ExternalJob,
+    OnRestart,
     Retry,
+    WhenLocked,
 )
 from earmark.domain.errors import (
     JobUnknown,
@@ -43,7 +49,9 @@ __all__ = [
     "Credentials",
     "Ctx",
     "Deadlines",
+    "Disks",
     "Done",
+    "Doubt",
     "ExternalJob",
     "Failed",
     "Found",
@@ -52,8 +60,10 @@ __all__ = [
     "Job",
     "JobUnknown",
     "Lock",
+    "Machines",
     "NameTaken",
     "NotSent",
+    "OnRestart",
     "Power",
     "ProviderRef",
     "Refused",
@@ -62,11 +72,13 @@ __all__ = [
     "Retry",
     "Running",
     "Secret",
+    "Snapshots",
     "TemplateRef",
     "Templates",
     "Throttled",
     "Tx",
     "VmRef",
+    "WhenLocked",
     "exclusive",
     "shared",
 ]

@@ -179,7 +179,7 @@ def _as_expired(tx: Transaction, task: Task, how: End) -> End:
     # A plan says what its part has said.
     known = (how.error or {}).get("code") == DEADLINE
     message = how.message if known else f"Its time was over. {how.message}".strip()
-    error = {"code": DEADLINE, "message": message} | (how.error or {})
+    error = (how.error or {}) | {"code": DEADLINE, "message": message}
     sent = placeholders.ever_sent(tx, task)
     outcome = Outcome.FAILED if sent else Outcome.EXPIRED
     return replace(how, outcome=outcome, message=message, error=error)
