@@ -1,6 +1,7 @@
 """Kills and stops of workers and of the lab, and its faults, under load: every task
 ends, and every invariant holds. The seed is printed; it draws the same deeds again."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,9 @@ def test_a_storm(
             storm.blow(MOST // 4)
             assert finals.look() == [], (seed, storm.deeds)
         storm.calm()
-        eventually(
-            lambda: not invariants.unended(house.engine),
-            f"the end of all, seed {seed}, {storm.deeds}",
-            seconds=180,
-        )
-        wrong = [*finals.look(), *broken(house)]
+        with suppress(AssertionError):  # what has not ended is told below
+            eventually(lambda: not invariants.unended(house.engine), seconds=180)
+        wrong = [*finals.look(), *broken(house), *invariants.unended(house.engine)]
         wrong += [
             f"held: {task.message}"
             for root in storm.asked
