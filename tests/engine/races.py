@@ -183,13 +183,15 @@ def locked(stage: Stage, root: Task) -> bool:
     return bool(stage.engine.read(lambda tx: locks.touched(tx, root.id)))
 
 
-def honest(stage: Stage) -> None:
-    """What is always true: invariants 3, 6, 9 and 10, and rule 11 at the end."""
-    every = stage.tasks()
+def honest(stage: Stage, root: Task | None = None) -> None:
+    """What is always true, of all tasks or of one root's: invariants 3, 6, 9 and 10,
+    and rule 11 at the end."""
+    every = [t for t in stage.tasks() if root is None or t.root_id == root.id]
     by_id = {task.id: task for task in every}
+    effects = stage.engine.read(lambda tx: placeholders.of_tasks(tx, list(by_id)))
     reasons = stage.engine.read(lambda tx: waiting_for(tx, every))
     for task in every:
-        effect = effect_of(stage, task)
+        effect = effects.get(task.id)
         if task.done:
             assert effect is None or effect.state not in OPEN_AT_PROVIDER
             assert effect is None or effect.state != "planned"

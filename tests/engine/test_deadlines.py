@@ -386,7 +386,7 @@ def test_its_time_is_over_at_each_transaction(stage: Stage, kind: type[Make]) ->
 
         with Between(stage).before(at, deed) as between:
             stage.work()
-        honest(stage)
+        honest(stage, task)
         ended = stage.task(task)
         if not intended:
             assert ended.outcome == "ok"

@@ -179,7 +179,7 @@ def test_cancelled_at_each_transaction_it_sends_nothing_more(stage: Stage) -> No
 
         with Between(stage).before(at, deed) as between:
             stage.work()
-        honest(stage)
+        honest(stage, task)
         assert stage.task(task).done
         assert not intended or races.intents(stage) == intended[0]
         at, more = at + 1, between.count > at

@@ -60,8 +60,7 @@ def settle_job(
             external_id=external_id or effect.external_id,
         )
 
-    def well(tx: Transaction) -> None:
-        assert isinstance(outcome, Done)
+    def well(tx: Transaction, outcome: Done[Any]) -> None:
         task = tasks.lock_family(tx, effect.task_id)
         how, author = _good(outcome), open_tx(engine, tx, task)
         # With a verdict it was to fail, and was only followed to its end (rule 8).
@@ -90,7 +89,7 @@ def settle_job(
         engine.write(failed)
     else:
         try:
-            engine.write(well)
+            engine.write(lambda tx: well(tx, outcome))
         except (Stale, Unavailable, CommitUnknown):
             raise
         except Exception as error:  # noqa: BLE001 - the author's code may raise anything
