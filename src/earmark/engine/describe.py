@@ -15,7 +15,7 @@ from earmark.domain.refs import ObjectRef
 from earmark.domain.secret import REFERENCE, Secret
 from earmark.domain.task import DEFAULT_ZONE, Task
 from earmark.engine.runtime import Engine
-from earmark.engine.tx import EngineTx
+from earmark.engine.tx import EngineTx, Names
 from earmark.store import inventory, secrets
 
 NORMAL_PRIORITY = 100
@@ -65,10 +65,10 @@ def references(command: Command[Any]) -> dict[str, str]:
     return found
 
 
-def resolve(tx: EngineTx, command: Command[Any]) -> Command[Any]:
+def resolve(names: Names, command: Command[Any]) -> Command[Any]:
     """The same command with ids in place of names; raises `UnknownName`."""
     ids = {
-        name: inventory.resolve(tx.store, kind, getattr(command, name))
+        name: names.id_of(kind, getattr(command, name))
         for name, kind in references(command).items()
     }
     return command.model_copy(update=ids)
@@ -102,6 +102,7 @@ def names_secrets(params: Mapping[str, Any]) -> bool:
 
 def row(
     tx: EngineTx,
+    known: Names,
     command: Command[Any],
     *,
     task_id: str,
@@ -116,8 +117,7 @@ def row(
     refs = references(command)
     provider_id = _provider(tx, command, refs)
     names = {
-        name: inventory.name_of(tx.store, kind, getattr(command, name))
-        for name, kind in refs.items()
+        name: known.name_of(kind, getattr(command, name)) for name, kind in refs.items()
     }
     shown = {name: getattr(command, name) for name in type(command).model_fields}
     subject = next((n for n, kind in refs.items() if kind != "provider"), None)
@@ -125,7 +125,7 @@ def row(
     zone, start = command.runs_in(tx), command.deadlines.start
     may_wait = parent_id is None and start is not None
     if provider_id is not None:
-        zone = inventory.provider(tx.store, provider_id).zone
+        zone = known.provider(provider_id).zone
     return {
         "id": task_id,
         "root_id": root_id or task_id,
@@ -139,7 +139,7 @@ def row(
         "object_id": getattr(command, subject) if subject else None,
         "provider_id": provider_id,
         "owner": owner,
-        "zone": inventory.check_zone(tx.store, zone or DEFAULT_ZONE),
+        "zone": known.zone(zone or DEFAULT_ZONE),
         "role": command.role,
         "priority": priority,
         "weight": weight,
