@@ -108,8 +108,8 @@ def test_a_plan_of_a_thousand(stage: Stage, capsys: pytest.CaptureFixture[str]) 
     say(
         capsys,
         stage,
-        f"plan of {CHILDREN}: {took:.2f} s, {len(statements)} statements; plain commit of as many rows "
-        f"{plain * 1e3:.0f} ms; ratio {took / plain:.1f}",
+        f"plan of {CHILDREN}: {took:.2f} s, {len(statements)} statements; plain "
+        f"commit of as many rows {plain * 1e3:.0f} ms; ratio {took / plain:.1f}",
     )
     assert took / plain < MOST_RATIO
     # Nothing is asked child by child of the inventory that they share.
