@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from math import inf
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -56,6 +57,11 @@ class Operation:
     hold_after: timedelta = timedelta(minutes=15)
 
     def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.effect, EffectClass):
+            raise RegistrationRefused(
+                f"Operation {self.name!r}: it needs a name and a class, not "
+                f"{self.effect!r}."
+            )
         if not self.source:
             raise RegistrationRefused(
                 f"Operation {self.name}: say where its class is promised (source=…)."
@@ -65,6 +71,9 @@ class Operation:
 
     def _unsafe(self) -> Iterator[str]:
         """What no recovery could be safe with."""
+        if not all(0 < s < inf for s in (self.send_seconds, self.poll_seconds)):
+            yield "send_seconds and poll_seconds are above 0, and not infinite."
+            return
         life, send = self.token_life, timedelta(seconds=self.send_seconds)
         if life is not None and self.effect is not EffectClass.TOKEN:
             yield "only class `token` has a token_life."
@@ -73,15 +82,14 @@ class Operation:
                 f"a token that lives {life} may be forgotten before one send of "
                 f"{send} is over; declare another class."
             )
-        if self.send_seconds <= 0 or self.poll_seconds <= 0:
-            yield "send_seconds and poll_seconds are above 0."
         if min(self.visibility_lag, self.max_in_flight) < timedelta(0):
             yield "visibility_lag and max_in_flight are not negative."
-        cannot_repeat = self.effect in (EffectClass.TAG, EffectClass.TASKS)
-        if cannot_repeat and not self.max_in_flight:
+        waits = (EffectClass.TAG, EffectClass.TASKS, EffectClass.ABSOLUTE)
+        if self.effect in waits and not self.max_in_flight:
             yield (
-                f"class `{self.effect}` is sent again only once nothing can land any "
-                f"more: declare max_in_flight, how long a request may be on its way."
+                f"class `{self.effect}` is over, or sent again, only once nothing can "
+                f"land any more: declare max_in_flight, how long a request may be on "
+                f"its way."
             )
         if self.hold_after <= self.visibility_lag:
             yield (

@@ -15,7 +15,7 @@ from earmark.domain.refs import ObjectRef
 from earmark.domain.secret import REFERENCE, Secret
 from earmark.domain.task import DEFAULT_ZONE, Task
 from earmark.engine.runtime import Engine
-from earmark.engine.tx import EngineTx
+from earmark.engine.tx import EngineTx, Names
 from earmark.store import inventory, secrets
 
 NORMAL_PRIORITY = 100
@@ -78,21 +78,21 @@ def many_references(command: Command[Any]) -> dict[str, str]:
     return found
 
 
-def resolve(tx: EngineTx, command: Command[Any]) -> Command[Any]:
+def resolve(names: Names, command: Command[Any]) -> Command[Any]:
     """The same command with ids in place of names; raises `UnknownName`."""
     ids: dict[str, Any] = {
-        name: inventory.resolve(tx.store, kind, getattr(command, name))
+        name: names.id_of(kind, getattr(command, name))
         for name, kind in references(command).items()
     }
     for name, kind in many_references(command).items():
         named = getattr(command, name)
-        ids[name] = type(named)(inventory.resolve(tx.store, kind, n) for n in named)
+        ids[name] = type(named)(names.id_of(kind, one) for one in named)
     return command.model_copy(update=ids)
 
 
-def _listed(tx: EngineTx, kind: str, ids: Sequence[str]) -> str:
+def _listed(known: Names, kind: str, ids: Sequence[str]) -> str:
     """Several objects in a title: the first few by name, and how many more."""
-    names = [inventory.name_of(tx.store, kind, one) for one in ids[:NAMED]]
+    names = [known.name_of(kind, one) for one in ids[:NAMED]]
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return ", ".join(names) + more
 
@@ -125,6 +125,7 @@ def names_secrets(params: Mapping[str, Any]) -> bool:
 
 def row(
     tx: EngineTx,
+    known: Names,
     command: Command[Any],
     *,
     task_id: str,
@@ -139,10 +140,9 @@ def row(
     refs = references(command)
     provider_id = _provider(tx, command, refs)
     names = {
-        name: inventory.name_of(tx.store, kind, getattr(command, name))
-        for name, kind in refs.items()
+        name: known.name_of(kind, getattr(command, name)) for name, kind in refs.items()
     } | {
-        name: _listed(tx, kind, getattr(command, name))
+        name: _listed(known, kind, getattr(command, name))
         for name, kind in many_references(command).items()
     }
     shown = {name: getattr(command, name) for name in type(command).model_fields}
@@ -151,7 +151,7 @@ def row(
     zone, start = command.runs_in(tx), command.deadlines.start
     may_wait = parent_id is None and start is not None
     if provider_id is not None:
-        zone = inventory.provider(tx.store, provider_id).zone
+        zone = known.provider(provider_id).zone
     return {
         "id": task_id,
         "root_id": root_id or task_id,
@@ -165,7 +165,7 @@ def row(
         "object_id": getattr(command, subject) if subject else None,
         "provider_id": provider_id,
         "owner": owner,
-        "zone": inventory.check_zone(tx.store, zone or DEFAULT_ZONE),
+        "zone": known.zone(zone or DEFAULT_ZONE),
         "role": command.role,
         "priority": priority,
         "weight": weight,

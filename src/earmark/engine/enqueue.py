@@ -20,7 +20,7 @@ from earmark.domain.states import TaskState
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine import describe
 from earmark.engine.runtime import Engine
-from earmark.engine.tx import EngineTx
+from earmark.engine.tx import EngineTx, Names
 from earmark.store import dialect, journal, tasks
 from earmark.store.database import Transaction
 from earmark.store.schema import idempotency
@@ -61,12 +61,13 @@ def enqueue(
         earlier = _earlier(tx, asked, owner, key)
         if earlier is not None:
             return earlier
-    task_id = new_id()
-    command = describe.resolve(tx, command)
+    task_id, names = new_id(), Names(tx.store)
+    command = describe.resolve(names, command)
     command.check(tx)
     command = describe.seal(tx, command, task_id)
     row = describe.row(
         tx,
+        names,
         command,
         task_id=task_id,
         owner=owner,
@@ -74,7 +75,7 @@ def enqueue(
     )
     if isinstance(command, ExternalJob) and row["provider_id"] is not None:
         # Said now rather than by a failed task: this kind of provider cannot do it.
-        provider = tx.provider(row["provider_id"])
+        provider = names.provider(row["provider_id"])
         tx.engine.operation(provider, command.operation)
     row |= {"state": TaskState.QUEUED, "retry_of": retry_of}
     tasks.insert(tx.store, [row])

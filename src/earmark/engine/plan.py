@@ -21,7 +21,7 @@ from earmark.domain.task import Task
 from earmark.engine.authored import in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
-from earmark.engine.promise import Promised, as_row, effect_row, needs_a_lock
+from earmark.engine.promise import Promised, as_row, needs_a_lock
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import Stopped
 from earmark.engine.tx import EngineTx
@@ -73,7 +73,7 @@ def _plan(
         _lock(tx, task, promised.locks, _waits(task, command))
         in_tx(lambda: command.check(author))
     if isinstance(command, ExternalJob):
-        promised.effects.append(effect_row(author, as_row(task), command))
+        promised.add_effect(as_row(task), command)
     elif isinstance(command, Composite):
         children = in_tx(lambda: command.children(author))
         promised.add_children(as_row(task), command, children)

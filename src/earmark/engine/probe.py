@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from earmark.domain.connector import EffectClass
 from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder
@@ -16,6 +17,9 @@ from earmark.engine.wake import end
 from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
 
+_SOON = timedelta(seconds=1)
+_SIBLING = "Another like it is just being sent; what is there may be that one's."
+
 
 def conclude(check: Check, seen: Sequence[Found]) -> None:
     """Judge what was seen of an effect in doubt, and write it down.
@@ -24,6 +28,12 @@ def conclude(check: Check, seen: Sequence[Found]) -> None:
     """
     engine, effect = check.engine, check.effect
     candidates = list(seen)
+    if check.operation.effect is EffectClass.TASKS:
+        rest = engine.read(lambda tx: _nobody_elses(tx, effect, candidates))
+        if rest is None:
+            engine.write(lambda tx: _wait(tx, effect, tx.now + _SOON, _SIBLING))
+            return
+        candidates = rest
     handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
     if handle is not None:
         candidates = _proved(candidates, handle, effect.id)
@@ -54,6 +64,18 @@ def _proved(candidates: Sequence[Found], handle: str, token: str) -> list[Found]
     shown = [found for found in candidates if found.id == handle]
     others = [found for found in candidates if found.id != handle]
     return [replace(shown[0] if shown else Found(handle), mark=token), *others]
+
+
+def _nobody_elses(
+    tx: Transaction, effect: Placeholder, candidates: Sequence[Found]
+) -> list[Found] | None:
+    """A lock keeps others' roots out, not the same plan's other children, which may ask
+    for the same: without what is bound to one of those. None while that cannot be told,
+    since one of them is just being sent."""
+    if placeholders.another_sending(tx, effect):
+        return None
+    bound_to = placeholders.bound_to
+    return [one for one in candidates if bound_to(tx, effect, one.id) is None]
 
 
 def adopt(check: Check, found: Found, spare: Sequence[Found]) -> None:

@@ -18,8 +18,8 @@ from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.authored import in_tx
-from earmark.engine.tx import EngineTx
-from earmark.store import inventory, placeholders, tasks
+from earmark.engine.tx import EngineTx, Names
+from earmark.store import placeholders, tasks
 
 #: How many tasks one plan may have, children's children included.
 MOST_TASKS = 10_000
@@ -35,15 +35,15 @@ def as_row(task: Task) -> dict[str, Any]:
 
 
 def effect_row(
-    author: EngineTx, row: Mapping[str, Any], command: ExternalJob[Any], number: int = 0
+    author: EngineTx, names: Names, row: Mapping[str, Any], command: ExternalJob[Any]
 ) -> dict[str, Any]:
-    """The placeholder of a task: its first, or the `number`-th that replaces one."""
+    """The first placeholder of a task."""
     if row["provider_id"] is None:
         raise BadInput(f"{type(command).__name__} names no provider to send to.")
-    provider = inventory.provider(author.store, row["provider_id"])
+    provider = names.provider(row["provider_id"])
     operation = author.engine.operation(provider, command.operation)
     return {
-        "id": derived_id(row["id"], "effect", number),
+        "id": derived_id(row["id"], "effect"),
         "task_id": row["id"],
         "root_id": row["root_id"],
         "provider_id": provider.id,
@@ -59,6 +59,7 @@ class Promised:
     def __init__(self, author: EngineTx) -> None:
         self._author = author
         self._level = 1
+        self._names = Names(author.store)
         self.tasks: list[dict[str, Any]] = []
         self.effects: list[dict[str, Any]] = []
         self.needs: list[tuple[str, str]] = []
@@ -91,6 +92,10 @@ class Promised:
             self.needs.extend((ids[key], ids[one]) for one in child.after)
         return len(plan_of)
 
+    def add_effect(self, row: Mapping[str, Any], command: ExternalJob[Any]) -> None:
+        """Add the effect of a task that has none yet."""
+        self.effects.append(effect_row(self._author, self._names, row, command))
+
     def write(self) -> None:
         """Insert everything; the locks are the caller's to take."""
         tx = self._author.store
@@ -107,11 +112,12 @@ class Promised:
         waits_for: int,
     ) -> None:
         author = self._author
-        command = describe.resolve(author, child.command)
+        command = describe.resolve(self._names, child.command)
         in_tx(lambda: command.check(author))
         command = describe.seal(author, command, task_id)
         row = describe.row(
             author,
+            self._names,
             command,
             task_id=task_id,
             owner=parent["owner"],
@@ -128,7 +134,7 @@ class Promised:
         self.tasks.append(row)
         self.locks.extend(in_tx(lambda: checked(row["command"], command.locks())))
         if isinstance(command, ExternalJob):
-            self.effects.append(effect_row(author, row, command))
+            self.add_effect(row, command)
         elif isinstance(command, Composite) and not waits_for:
             # Its plan cannot depend on results: promise it with everything else.
             count = self._add_within(row, command)

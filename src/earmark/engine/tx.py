@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Protocol, cast
 
 from earmark.domain.authoring import Returns
@@ -40,6 +41,17 @@ class Enqueue(Protocol):
     ) -> Task:
         """Queue a command."""
         ...
+
+
+class Names:
+    """What the inventory says of references, each asked once: the children of a large
+    plan name the same few things again and again."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self.provider = cache(lambda ref: inventory.provider(tx, ref))
+        self.id_of = cache(lambda kind, ref: inventory.resolve(tx, kind, ref))
+        self.name_of = cache(lambda kind, one: inventory.name_of(tx, kind, one))
+        self.zone = cache(lambda zone: inventory.check_zone(tx, zone))
 
 
 class EngineTx:

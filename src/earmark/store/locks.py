@@ -115,9 +115,10 @@ def lock_family(tx: Transaction, task: Task) -> Task:
     """As `tasks.lock_family`, for a task that may queue: what it queues for becomes
     this transaction's first. A release takes an object first too, and then the rows of
     those who wait for it, so the two cannot wait for each other (rule 10)."""
-    if task.is_root:
-        name_them(tx, queued(tx, task.id))
-    return task_rows.lock_family(tx, task.id)
+    if not task.is_root:
+        return task_rows.lock_family(tx, task.id)
+    name_them(tx, queued(tx, task.id))
+    return task_rows.lock(tx, [task.id])[task.id]
 
 
 def name_them(tx: Transaction, names: Iterable[tuple[str, str]]) -> None:

@@ -280,6 +280,19 @@ def bound_to(tx: Transaction, effect: Placeholder, handle: str) -> str | None:
     return tx.execute(query.limit(1)).scalar_one_or_none()
 
 
+def another_sending(tx: Transaction, effect: Placeholder) -> bool:
+    """True while another effect of the same root and operation is just being sent: what
+    it has made may be there already, and not be bound yet."""
+    query = sa.select(placeholders.c.id).where(
+        placeholders.c.root_id == effect.root_id,
+        placeholders.c.provider_id == effect.provider_id,
+        placeholders.c.operation == effect.operation,
+        placeholders.c.state == PlaceholderState.SENDING,
+        placeholders.c.id != effect.id,
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def ever_sent(tx: Transaction, task: Task) -> bool:
     """True when an effect of the task, or of any task of its root if it is one, may
     ever have been asked for."""
