@@ -30,7 +30,8 @@ LOST = 10_000
 #: Generous: what is asserted is the order of magnitude.
 MOST_RATIO = 60
 MOST_STATEMENTS = 60
-MOST_SECONDS_EACH = 0.06
+#: Per job, from the dead worker to its end: recovered, found, polled.
+MOST_STATEMENTS_EACH = 45
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ def plain_commit(stage: Stage, rows: int) -> float:
     return time.perf_counter() - began
 
 
+def listen(stage: Stage) -> list[str]:
+    """Every statement from now on."""
+    statements: list[str] = []
+    listener = (stage.engine.database.engine, "before_cursor_execute")
+    event.listen(*listener, lambda *told: statements.append(told[2]))
+    return statements
+
+
 def say(capsys: pytest.CaptureFixture[str], stage: Stage, text: str) -> None:
     with capsys.disabled():
         print(f"\n{stage.engine.database.url.drivername}: {text}")
@@ -98,9 +107,7 @@ def test_a_plan_of_a_thousand(stage: Stage, capsys: pytest.CaptureFixture[str]) 
     root = stage.ask(kind(provider="p-1", whats=()))
     (claimed,) = [task for task in stage.claim() if task.id == root.id]
     command = describe.load(stage.engine, claimed)
-    statements: list[str] = []
-    listener = (stage.engine.database.engine, "before_cursor_execute")
-    event.listen(*listener, lambda *told: statements.append(told[2]))
+    statements = listen(stage)
     began = time.perf_counter()
     plan(stage.engine, claimed, command)
     took = time.perf_counter() - began
@@ -166,6 +173,7 @@ def test_recovery_of_ten_thousand(
     stage.engine.commands.register(ManyMade)
     plain = plain_commit(stage, LOST)
     lose(stage, LOST)
+    statements = listen(stage)
     began = time.perf_counter()
     recovered = sum(worker_gone(stage.engine, f"w-{n}", "killed") for n in range(4))
     in_doubt = time.perf_counter()
@@ -181,8 +189,9 @@ def test_recovery_of_ten_thousand(
         stage,
         f"recovery of {LOST}: in doubt after {in_doubt - began:.1f} s, all ended after "
         f"{ended - began:.1f} s ({(ended - began) / LOST * 1e3:.2f} ms each), "
+        f"{len(statements) / LOST:.1f} statements each, "
         f"{calls} calls to the provider; plain commit of as many rows {plain:.2f} s",
     )
     # Found once and polled once, in batches.
     assert calls <= 2 * LOST / BATCH + 4
-    assert (ended - began) / LOST < MOST_SECONDS_EACH
+    assert len(statements) / LOST < MOST_STATEMENTS_EACH
