@@ -1,5 +1,6 @@
 """Due: which effects are to be asked about now, with all that asking needs."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,16 @@ class Check:
     def ctx(self, deadline: Deadline) -> EngineCtx:
         """The world, for this effect."""
         return EngineCtx(self.engine, self.task, deadline, self.effect)
+
+
+def by_command(
+    checks: Iterable[Check],
+) -> dict[type[ExternalJob[Any]], list[Check]]:
+    """The checks of each command: what a command can ask about together."""
+    groups: dict[type[ExternalJob[Any]], list[Check]] = defaultdict(list)
+    for check in checks:
+        groups[type(check.command)].append(check)
+    return groups
 
 
 def due(engine: Engine, provider_id: str, state: PlaceholderState) -> list[Check]:

@@ -1,6 +1,5 @@
 """Look: ask the provider about effects in doubt, many at once where that can be."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Found
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
-from earmark.engine.due import Check
+from earmark.engine.due import Check, by_command
 from earmark.store import sends
 from earmark.store.database import Transaction
 
@@ -22,10 +21,7 @@ def look_for(
 ) -> Iterator[tuple[Check, Seen]]:
     """What `find` sees of each, or why it could not be asked. What there is no time for
     stays due: the next look begins with it."""
-    by_command: dict[type[ExternalJob[Any]], list[Check]] = defaultdict(list)
-    for check in checks:
-        by_command[type(check.command)].append(check)
-    for command, group in by_command.items():
+    for command, group in by_command(checks).items():
         if deadline.passed():
             return
         if command.find_many.__func__ is ExternalJob.find_many.__func__:  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ one, only waste calls. "Accepted" is not "done", and "not found" is not "failed"
 one effect's author gets wrong stands in no other's way.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -27,7 +26,7 @@ from earmark.engine.ask_to_stop import ask_to_stop, wants_stop
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.confirm import confirm
-from earmark.engine.due import Check, due, failed_to_ask, postpone
+from earmark.engine.due import Check, by_command, due, failed_to_ask, postpone
 from earmark.engine.look import look_for
 from earmark.engine.note import Answer, note, says_nothing_new
 from earmark.engine.probe import conclude
@@ -83,10 +82,7 @@ def _attempt(check: Check, step: Any) -> None:
 def _poll(
     checks: Sequence[Check], deadline: Deadline
 ) -> Iterator[tuple[Check, Answer]]:
-    by_command: dict[type[ExternalJob[Any]], list[Check]] = defaultdict(list)
-    for check in checks:
-        by_command[type(check.command)].append(check)
-    for command, group in by_command.items():
+    for command, group in by_command(checks).items():
         if deadline.passed():
             return
         if command.poll_many.__func__ is ExternalJob.poll_many.__func__:  # type: ignore[attr-defined]

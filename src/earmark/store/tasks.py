@@ -237,24 +237,19 @@ def needs(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
 
 def needing(tx: Transaction, task_id: str) -> list[Task]:
     """The siblings that wait for this task."""
-    query = (
-        select_tasks()
-        .join(task_needs, task_needs.c.task_id == tasks.c.id)
-        .where(task_needs.c.needs_id == task_id)
-        .order_by(tasks.c.id)
-    )
-    return [from_row(row) for row in tx.execute(query)]
+    return _linked(tx, task_needs.c.task_id, task_needs.c.needs_id == task_id)
 
 
 def needed_by(tx: Transaction, task_id: str) -> list[Task]:
     """The siblings that this task came after."""
-    query = (
-        select_tasks()
-        .join(task_needs, task_needs.c.needs_id == tasks.c.id)
-        .where(task_needs.c.task_id == task_id)
-        .order_by(tasks.c.id)
-    )
-    return [from_row(row) for row in tx.execute(query)]
+    return _linked(tx, task_needs.c.needs_id, task_needs.c.task_id == task_id)
+
+
+def _linked(
+    tx: Transaction, end: sa.Column[str], link: sa.ColumnElement[bool]
+) -> list[Task]:
+    query = select_tasks().join(task_needs, end == tasks.c.id).where(link)
+    return [from_row(row) for row in tx.execute(query.order_by(tasks.c.id))]
 
 
 def running_of(tx: Transaction, worker_id: str) -> list[Task]:
