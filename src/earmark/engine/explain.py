@@ -4,16 +4,15 @@ every look, so it cannot be out of date; nobody ever waits on nothing (invariant
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.crew import Crew
 from earmark.store import locks, placeholders
-from earmark.store import workers as worker_rows
 from earmark.store.database import Transaction
-from earmark.store.schema import providers, tasks, workers
+from earmark.store.schema import providers, tasks
 
 _RESTING = (TaskState.WAITING, TaskState.CANCELLING)
 
@@ -47,19 +46,7 @@ class _Facts:
     def __init__(self, tx: Transaction, shown: Sequence[Task]) -> None:
         self.now = tx.now
         self.effects = placeholders.of_tasks(tx, [t.id for t in shown])
-        self.workers = (
-            tx.execute(
-                sa.select(
-                    workers.c.zone,
-                    workers.c.roles,
-                    workers.c.state,
-                    workers.c.seen_at,
-                    workers.c.commands,
-                )
-            ).all()
-            if any(t.state is TaskState.QUEUED for t in shown)
-            else []
-        )
+        self.crew = Crew(tx)
         self.names = _provider_names(tx, self.effects.values())
         self.open_children = _open_children(tx, shown)
         self.held_parts = _held_parts(tx, shown)
@@ -76,7 +63,9 @@ class _Facts:
         if task.state not in _RESTING:
             return None
         if effect is not None and effect.state is not PlaceholderState.PLANNED:
-            return self._at_provider(task, effect)
+            # Polled by any worker of the zone, whatever its role.
+            nobody = self._nobody(task, None, f"in zone {task.zone}")
+            return nobody or self._at_provider(task, effect)
         since = task.started_at or task.created_at
         if task.id in self.held_parts:
             held, since = self.held_parts[task.id]
@@ -92,25 +81,28 @@ class _Facts:
         return WaitingFor("sibling", text, task.created_at)
 
     def _queued(self, task: Task) -> WaitingFor:
-        fit = [w for w in self.workers if w.zone == task.zone and _may(w, task)]
-        live = [w for w in fit if worker_rows.shown_state(w, self.now) == "live"]
-        since = max(task.created_at, task.run_after)
         where = f"with role {task.role} in zone {task.zone}"
-        if not live:
-            seen = max((w.seen_at for w in fit), default=None)
-            since = max(seen, task.created_at) if seen else task.created_at
-            return WaitingFor("worker", f"no live worker {where}", since)
-        pair = [task.command, task.command_version]
-        if not any(pair in [list(p) for p in w.commands] for w in live):
-            text = (
-                f"no live worker {where} knows {task.command} v{task.command_version}"
-            )
-            return WaitingFor("worker", text, task.created_at)
+        missing = self._nobody(task, task.role, where)
+        if missing is not None:
+            return missing
         if task.run_after > self.now:
             text = f"the next try at {task.run_after:%H:%M:%S} UTC"
             return WaitingFor("later", text, task.updated_at)
         step = " to finish" if task.step is Step.FINISH else ""
+        since = max(task.created_at, task.run_after)
         return WaitingFor("turn", f"a free worker{step} {where}", since)
+
+    def _nobody(self, task: Task, role: str | None, where: str) -> WaitingFor | None:
+        """That there is no worker who could do what comes next, if there is none."""
+        if not self.crew.live(task.zone, role):
+            seen = self.crew.last_seen(task.zone, role)
+            since = max(seen, task.created_at) if seen else task.created_at
+            return WaitingFor("worker", f"no live worker {where}", since)
+        if not self.crew.knows(task, role):
+            known = f"{task.command} v{task.command_version}"
+            text = f"no live worker {where} knows {known}"
+            return WaitingFor("worker", text, task.created_at)
+        return None
 
     def _at_provider(self, task: Task, effect: Placeholder) -> WaitingFor:
         name = self.names.get(effect.provider_id, effect.provider_id)
@@ -148,15 +140,6 @@ def _in_line(since: datetime, obstacle: locks.Obstacle | None) -> WaitingFor:
     verb = "comes first" if obstacle.queued else "holds it"
     text = f"a lock on {obstacle.kind}: “{obstacle.title}” {verb}"
     return WaitingFor("lock", f"{text} (task {obstacle.task_id})", since)
-
-
-def no_worker(tx: Transaction, zone: str, role: str) -> bool:
-    """True when nobody alive could take a task of the zone and role now."""
-    return not worker_rows.live(tx, zone, role)
-
-
-def _may(worker: Any, task: Task) -> bool:
-    return "*" in worker.roles or task.role in worker.roles
 
 
 def _provider_names(

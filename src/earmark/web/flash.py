@@ -5,7 +5,7 @@ from typing import Literal
 
 from starlette.requests import Request
 
-from earmark.engine.explain import no_worker
+from earmark.engine.crew import no_worker
 from earmark.store.database import Transaction
 from earmark.web import looks
 from earmark.web.reading import tasks
