@@ -15,6 +15,7 @@ from earmark.domain.outcome import Done, Found
 from earmark.domain.states import TaskState
 from earmark.domain.task import Task
 from earmark.engine.perform import perform
+from earmark.engine.resolve import Decision, resolve
 from earmark.store.schema import (
     evidence,
     locks,
@@ -143,6 +144,51 @@ def test_a_lost_answer_after_that_is_doubt_as_ever(stage: Stage) -> None:
     stage.world.on_send = send
     stage.work()
     assert (stage.task(task).outcome, stage.world.sent) == ("ok", ["a"])
+
+
+@pytest.mark.parametrize("kind", [MakeTagged, MakeAmong, MakeSo])
+def test_what_had_come_to_nothing_before_the_copy_is_asked_about_too(
+    stage: Stage, kind: type[Make]
+) -> None:
+    """The first send got lost and was found absent, so it is promised again; then the
+    copy was taken; then it was sent and landed, which the copy does not know."""
+
+    def lost(what: str, ctx: Ctx) -> str:
+        raise ConnectionResetError("lost")
+
+    task = stage.ask(kind(provider="p-1", what="a"))
+    stage.world.on_send = lost
+    for claimed in stage.claim():
+        perform(stage.engine, claimed)
+    while not stage.queued():
+        stage.check()
+    effect = effect_of(stage, task)
+    assert effect is not None
+    assert effect.state == "planned"
+    stage.engine.write(lambda tx: tx.execute(task_table.update().values(restored=True)))
+    stage.world.on_send = None
+    stage.world.jobs[effect.id] = Done("from before")
+    stage.work()
+    horizon_passes(stage)
+    stage.work()
+    assert stage.world.sent == ["a"], "only the one before the copy"
+    assert (stage.task(task).outcome, stage.task(task).result) == ("ok", "from before")
+
+
+def test_a_person_who_knows_of_the_restore_decides_once(stage: Stage) -> None:
+    """It was held in the copy already."""
+
+    def lost(what: str, ctx: Ctx) -> str:
+        raise ConnectionResetError("lost")
+
+    stage.world.on_send = lost
+    task = stage.run(MakeBlindly(provider="p-1", what="a"))
+    assert task.state == "held"
+    stage.engine.write(lambda tx: tx.execute(task_table.update().values(restored=True)))
+    stage.world.on_send = None
+    resolve(stage.engine, task.id, Decision.SEND_AGAIN, "eve")
+    stage.work()
+    assert (stage.task(task).outcome, stage.world.sent) == ("ok", ["a", "a"])
 
 
 PLAN = ("a:tagged", "b:tagged", "c:pair", "d:tagged:a")

@@ -11,6 +11,7 @@ from enum import StrEnum
 from earmark.domain.errors import BadInput, Rejected
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine import restored
 from earmark.engine.end import End
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import end
@@ -166,6 +167,7 @@ def _adopt(tx: Transaction, task: Task, effect: Placeholder, handle: str) -> Non
 def _send_again(tx: Transaction, task: Task, effect: Placeholder) -> None:
     if task.stop_requested:
         raise Rejected("It was asked to stop: nothing of it is sent any more.")
+    restored.decided(tx, task, effect)
     # The doubt goes on, from now: a refusal of this one says nothing of the first.
     placeholders.move(
         tx,

@@ -6,16 +6,51 @@ from datetime import timedelta
 from typing import Any
 
 from earmark.domain.connector import Operation
-from earmark.domain.ids import new_id
+from earmark.domain.ids import derived_id
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.claim import GRACE_SECONDS
 from earmark.engine.runtime import Engine
-from earmark.store import journal, placeholders, sends, tasks
+from earmark.store import epoch, journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
 #: Who sent what is not written down: a worker from before the restore.
 UNKNOWN_SENDER = "restored"
+
+
+def must_ask(tx: Transaction, task: Task, effect: Placeholder) -> bool:
+    """True for a promise of before the restore that was not asked about since: also for
+    one that had been sent before and came to nothing, for it may have been sent again
+    after the copy was taken."""
+    return effect.state is PlaceholderState.PLANNED and not _asked(tx, task, effect)
+
+
+def decided(tx: Transaction, task: Task, effect: Placeholder) -> None:
+    """A person has it sent again, and knows of the restore: that is not asked about
+    once more."""
+    if not _asked(tx, task, effect):
+        _note_unknown(tx, effect, timedelta(0))
+
+
+def _asked(tx: Transaction, task: Task, effect: Placeholder) -> bool:
+    """True when nothing of it can have been sent that is not written down, or it was
+    taken for that since the restore."""
+    if not task.restored:
+        return True
+    nonce = _nonce(tx, effect)
+    return any(send.nonce == nonce for send in sends.of_placeholder(tx, effect.id))
+
+
+def _nonce(tx: Transaction, effect: Placeholder) -> str:
+    """Of the send that nobody knows of: one for each effect and restore."""
+    return derived_id(effect.id, f"restored {epoch.current(tx)}")
+
+
+def _note_unknown(tx: Transaction, effect: Placeholder, may_leave: timedelta) -> str:
+    nonce = _nonce(tx, effect)
+    sends.insert(tx, effect.id, nonce, UNKNOWN_SENDER)
+    sends.over(tx, nonce, at=tx.now + may_leave)
+    return nonce
 
 
 def doubt_restored(
@@ -30,21 +65,20 @@ def doubt_restored(
 
     def work(tx: Transaction) -> None:
         tasks.lock_family(tx, task.id)
-        nonce = new_id()
-        sends.insert(tx, effect.id, nonce, UNKNOWN_SENDER)
         # A sender checks its deadline right before the bytes, so after this much none
         # from before can send it any more.
-        last = tx.now + timedelta(seconds=operation.send_seconds + GRACE_SECONDS)
-        sends.over(tx, nonce, at=last)
+        may_leave = timedelta(seconds=operation.send_seconds + GRACE_SECONDS)
+        nonce = _note_unknown(tx, effect, may_leave)
         why = "The store was restored since: it may have been sent already."
+        # A token's life counts from the earliest that it can have been sent.
+        earliest = tx.now if operation.token_life is None else task.created_at
         placeholders.move(
             tx,
             effect,
             PlaceholderState.IN_DOUBT,
             nonce=nonce,
             request=request,
-            # A token's life counts from the earliest that it can have been sent.
-            first_sent_at=tx.now if operation.token_life is None else task.created_at,
+            first_sent_at=effect.first_sent_at or earliest,
             doubt_since=tx.now,
             next_check_at=tx.now,
         )

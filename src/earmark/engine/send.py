@@ -28,7 +28,7 @@ from earmark.engine.boundary import boundary
 from earmark.engine.claim import GRACE_SECONDS, allow
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.judge import token_valid
-from earmark.engine.restored import doubt_restored
+from earmark.engine.restored import doubt_restored, must_ask
 from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import (
@@ -60,6 +60,7 @@ def send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
 
 def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
     effect, operation = engine.read(lambda tx: _promised(engine, tx, task))
+    restored = task.restored and engine.read(lambda tx: must_ask(tx, task, effect))
     request = effect.request
     if effect.first_sent_at is None:
         task = allow(engine, task, command.deadlines.call)
@@ -68,12 +69,13 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
             settle_nothing_to_do(engine, task, command, prepared)
             return
         request = dumped(prepared)
-        if task.restored:
-            # What is there now may be ours: nothing is noted as there before.
-            doubt_restored(engine, task, effect, operation, request)
-            return
-        if operation.effect is EffectClass.TASKS:
+        # Restored: what is there now may be ours, so nothing is noted as there before.
+        if operation.effect is EffectClass.TASKS and not restored:
+            task = allow(engine, task, command.deadlines.call)
             effect = _note_before(engine, task, command, effect)
+    if restored:
+        doubt_restored(engine, task, effect, operation, request)
+        return
     # What can fail before the bytes fails here, where it is no doubt.
     engine.session(effect.provider_id)
     # From here, as in the row: a commit that took its time leaves the call less of it.

@@ -89,6 +89,12 @@ def confirm(tx: Transaction, file: Path | None, seen: int = 0) -> int:
     return begin(tx, file, why, seen) if why else heard
 
 
+def current(tx: Transaction) -> str:
+    """The epoch that the store is in, as one word; empty before the first look."""
+    found: str = tx.execute(sa.select(installation.c.epoch)).scalar_one()
+    return found
+
+
 def unchanged(tx: Transaction, file: Path | None) -> bool:
     """True while this is the store that it was, as far as it shows: for whoever is
     about to send, between two beats. Changes nothing."""
