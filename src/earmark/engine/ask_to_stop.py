@@ -47,6 +47,7 @@ def ask_to_stop(check: Check, deadline: Deadline) -> None:
     boundary("cancel.asked")
 
     def work(tx: Transaction) -> None:
+        tasks.lock_family(tx, check.task.id)
         check.effect = placeholders.change(tx, effect, cancel_asked_at=tx.now)
         text = "The provider was asked to stop it."
         placeholders.witness(tx, effect.id, "cancel", text)

@@ -121,6 +121,7 @@ def failed_to_ask(check: Check, error: Exception) -> None:
         return
 
     def work(tx: Transaction) -> None:
+        task = tasks.lock_family(tx, check.task.id)
         pause = check.operation.poll_seconds * 2 ** min(effect.checks, 8)
         placeholders.change(
             tx,
@@ -132,7 +133,7 @@ def failed_to_ask(check: Check, error: Exception) -> None:
         if effect.checks == 0:
             text = f"The provider could not be asked: {told(error)}"
             placeholders.witness(tx, effect.id, "unanswered", text)
-            journal.log(tx, check.task.id, text, "warning")
-            tasks.change(tx, tasks.get(tx, check.task.id), message=text)
+            journal.log(tx, task.id, text, "warning")
+            tasks.change(tx, task, message=text)
 
     check.engine.write(work)

@@ -91,13 +91,15 @@ def adopt(check: Check, found: Found, spare: Sequence[Found]) -> None:
         _note_found(tx, effect, found, spare)
         # Found under the name that polling did not know: the doubt is not over yet.
         again = found.id == effect.external_id
+        # It is asked at its own pace, or polling and probing would chase each other.
+        pause = timedelta(seconds=check.operation.poll_seconds if again else 0)
         placeholders.move(
             tx,
             effect,
             PlaceholderState.BOUND,
             external_id=found.id,
             doubt_since=effect.doubt_since if again else None,
-            next_check_at=tx.now,
+            next_check_at=tx.now + pause,
             decision=None,
             resend=False,
             checks=0,

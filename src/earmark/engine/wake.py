@@ -138,8 +138,10 @@ def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
 
 def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
     good = ended.outcome is not None and ended.outcome.good
-    roll_up(tx, ended)
     if good:
+        # A bad end leaves the progress as it was; so thousands that are dropped at once
+        # do not add each other up again and again.
+        roll_up(tx, ended)
         for waiting in tasks.needing(tx, ended.id):
             if waiting.state is TaskState.WAITING:
                 left = tasks.count_down(tx, waiting.id)

@@ -17,6 +17,7 @@ from earmark.domain.states import (
     check,
 )
 from earmark.domain.task import Placeholder, Task
+from earmark.store import dialect
 from earmark.store.database import Transaction
 from earmark.store.schema import evidence, placeholders, tasks
 from earmark.store.wakeups import Topic
@@ -183,22 +184,32 @@ def next_due(
 ) -> datetime | None:
     """When the next poll or probe at a provider is due, of the commands known."""
     when: datetime | None = tx.execute(
-        sa.select(sa.func.min(placeholders.c.next_check_at))
+        sa.select(placeholders.c.next_check_at)
         .join(tasks, tasks.c.id == placeholders.c.task_id)
         .where(
             _CHECKABLE,
             placeholders.c.provider_id == provider_id,
             sa.tuple_(tasks.c.command, tasks.c.command_version).in_(list(known)),
         )
-    ).scalar_one()
+        # Not `min`: in this order the index gives the first, and the rest is not read.
+        .order_by(placeholders.c.next_check_at)
+        .limit(1)
+    ).scalar_one_or_none()
     return when
 
 
 def postpone(tx: Transaction, ids: Iterable[str], until: datetime) -> None:
-    """Set the next check of many; a hint to pollers, so it needs no fence."""
+    """Set the next check of many; a hint to pollers, so it needs no fence. What another
+    is just changing is passed by: many rows in no order, it must wait for none."""
+    free = dialect.for_update(
+        sa.select(placeholders.c.id).where(
+            placeholders.c.id.in_(list(ids)), placeholders.c.state.in_(_CHECKED)
+        ),
+        skip_locked=True,
+    )
     tx.execute(
         sa.update(placeholders)
-        .where(placeholders.c.id.in_(list(ids)), placeholders.c.state.in_(_CHECKED))
+        .where(placeholders.c.id.in_(free))
         .values(next_check_at=until)
     )
 
