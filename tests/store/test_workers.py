@@ -10,6 +10,7 @@ from earmark.store import workers
 from earmark.store.database import Transaction
 from earmark.store.schema import sends
 from earmark.store.schema import workers as worker_table
+from earmark.store.wakeups import Topic
 from tests.store.test_queue import put, row
 
 KEEP = timedelta(days=1)
@@ -65,3 +66,14 @@ def test_not_while_a_send_of_it_can_land(engine: Engine) -> None:
     assert "over_at" in sends.c
     said = str(workers.prunable(engine.read(lambda tx: tx.now)))
     assert "earmark_sends.over_at IS NULL" in said
+
+
+def test_what_changes_nothing_wakes_nobody(engine: Engine) -> None:
+    """A worker that is silent for days is found so every second, by every other."""
+    register(engine, "w", "silent", days=0)
+
+    def note(tx: Transaction) -> set[Topic]:
+        workers.set_state(tx, "w", "silent", of=("live", "draining"))
+        return tx.topics
+
+    assert engine.write(note) == set()

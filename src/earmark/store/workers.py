@@ -48,7 +48,8 @@ def set_state(
         .where(workers.c.id == worker_id, workers.c.state.in_(of))
         .values(state=state)
     )
-    tx.wake(Topic.CHANGES)
+    if changed.rowcount:
+        tx.wake(Topic.CHANGES)
     return changed.rowcount == 1
 
 

@@ -45,6 +45,11 @@ class Poller:
 
     def round(self) -> float:
         """Start a look at every provider where something is due; returns the pause."""
+        with self._lock:
+            busy = tuple(self._busy)
+        for provider_id in busy:
+            # A slow look keeps its lease; else every worker would come to ask too.
+            self._lead(provider_id)
         due, pause = self._engine.read(self._look)
         for provider in due:
             if self._lead(provider.id):
@@ -120,5 +125,7 @@ class Poller:
             with self._lock:
                 if self._busy.get(provider_id) == started:
                     del self._busy[provider_id]
+                else:
+                    self._given_up -= 1  # it was slow, and did not hang
             if looked:  # else the next look comes with the pause, not in a hot loop
                 self.on_checked()
