@@ -44,6 +44,7 @@ class Task:
     result: Any
     error: Mapping[str, Any] | None
     attempt: int
+    tries: int
     recoveries: int
     pending: int
     stop_requested: bool

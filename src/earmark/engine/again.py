@@ -14,12 +14,12 @@ from earmark.store.database import Transaction
 def worth_it(task: Task, command: Command[object], code: str) -> bool:
     """True when the policy names this failure, and it has not been tried enough."""
     wanted = code in command.retry.on and not task.stop_requested
-    return wanted and _tries(task) < command.retry.attempts
+    return wanted and tries_of(task) < command.retry.attempts
 
 
 def try_later(tx: Transaction, task: Task, policy: Retry, why: str) -> None:
     """Queue a task once more, after the pause that its policy says."""
-    pause = policy.pause(_tries(task), random.random())  # noqa: S311 - not a secret
+    pause = policy.pause(tries_of(task), random.random())  # noqa: S311 - not a secret
     tasks.move(
         tx,
         task,
@@ -51,5 +51,7 @@ def promise_again(
     return True
 
 
-def _tries(task: Task) -> int:
-    return task.attempt - task.recoveries
+def tries_of(task: Task) -> int:
+    """How often it was really tried: not when it only came to queue for its locks, nor
+    when its worker was lost."""
+    return max(task.tries - task.recoveries, 1)

@@ -22,7 +22,7 @@ from earmark.domain.errors import (
 )
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Task
-from earmark.engine.again import promise_again, try_later
+from earmark.engine.again import promise_again, tries_of, try_later
 from earmark.engine.boundary import boundary
 from earmark.engine.doubt import raise_doubt
 from earmark.engine.end import End
@@ -101,7 +101,7 @@ class Sent:
             text = f"Nothing was sent: {said}"
             self._witness(tx, "not-sent", text)
             journal.log(tx, task.id, text, "warning")
-            tries = task.attempt - task.recoveries
+            tries = tries_of(task)
             if tries < self.command.retry.attempts and not task.stop_requested:
                 try_later(tx, self.task, self.command.retry, text)
                 return
@@ -149,7 +149,7 @@ class Sent:
             # Sent again and again in vain: each time a little later.
             pause = timedelta(0)
             if self.in_doubt_before:
-                pause = self.command.retry.pause(task.attempt - task.recoveries)
+                pause = self.command.retry.pause(tries_of(task))
             raise_doubt(tx, self.task, self.effect_id, self.nonce, why, pause)
 
         self._write(work, f"A late call ended: {why}", answered=False)

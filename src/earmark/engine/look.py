@@ -89,8 +89,9 @@ def _before(checks: Sequence[Check]) -> None:
     the look began (invariant 4)."""
 
     def note(tx: Transaction) -> None:
+        made = sends.of_placeholders(tx, [check.effect.id for check in checks])
         for check in checks:
-            check.made = sends.of_placeholder(tx, check.effect.id)
+            check.made = made[check.effect.id]
             check.asked_at = tx.now
 
     checks[0].engine.read(note)

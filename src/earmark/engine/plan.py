@@ -57,7 +57,8 @@ def _plan(
     engine: Engine, tx: Transaction, claimed: Task, command: Command[Any]
 ) -> Task:
     locks.lock_family(tx, claimed)
-    task = tasks.change(tx, claimed, **_end_by(claimed, command))
+    counted = {"tries": claimed.tries + 1, **_end_by(claimed, command)}
+    task = tasks.change(tx, claimed, **counted)
     effect = placeholders.of_task(tx, task.id)
     unsent = effect is None or effect.state is PlaceholderState.PLANNED
     if task.stop_requested and unsent:

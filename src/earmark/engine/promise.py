@@ -21,8 +21,9 @@ from earmark.engine.authored import in_tx
 from earmark.engine.tx import EngineTx, Names
 from earmark.store import placeholders, tasks
 
-#: How many tasks one plan may have, children's children included.
-MOST_TASKS = 10_000
+#: How many tasks one plan may have, children's children included: what is written, and
+#: dropped, in one transaction well within the time that a writer may hold SQLite.
+MOST_TASKS = 2_500
 #: How deep composites may lie in each other: more is a plan that contains itself.
 MOST_LEVELS = 20
 #: More says nothing more about a child's share, and sums must stay integers.

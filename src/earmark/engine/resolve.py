@@ -58,7 +58,7 @@ _CHOICES = (
         Decision.WATCH,
         "Stop waiting, and watch",
         "The task ends as interrupted and lets go of its locks. What became of the "
-        "request stays open, and is looked for in the background.",
+        "request stays open; its evidence is kept with the task.",
     ),
 )
 

@@ -18,11 +18,14 @@ from earmark.domain.states import (
 )
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.authored import clean
+from earmark.engine.drop_many import drop_many, droppable, dropped
 from earmark.engine.end import DEADLINE, End
 from earmark.engine.left_behind import failed_with
 from earmark.store import journal, locks, placeholders, secrets, tasks
 from earmark.store.database import Transaction
 
+#: So many that wait are dropped together.
+_MANY = 10
 _LEVELS = {Outcome.OK: "info", Outcome.WARNED: "warning"}
 
 
@@ -83,10 +86,7 @@ def stop(tx: Transaction, task: Task, why: str, by: str | None = None) -> None:
     if is_open:
         placeholders.hurry(tx, task.id)
     elif below:
-        tasks.lock(tx, below)
-        for child in below:
-            # Read again: the end of one may have ended the next.
-            stop(tx, tasks.get(tx, child), why, by)
+        _stop_children(tx, task, below, why, by)
     elif task.state in (TaskState.QUEUED, TaskState.WAITING):
         drop(tx, task, effect, End.cancelled(why))
 
@@ -124,16 +124,34 @@ def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
     elif culprit.outcome in (Outcome.CANCELLED, Outcome.INTERRUPTED):
         verdict = culprit.outcome
     error = culprit.error or {"code": culprit.outcome, "message": culprit.message}
-    tasks.change(tx, parent, verdict=verdict, error=error)
+    parent = tasks.change(tx, parent, verdict=verdict, error=error)
     reason = f"“{culprit.title}” ended {culprit.outcome}: {culprit.message}"
     journal.log(tx, parent.id, reason, "error")
-    siblings = [child.id for child in tasks.children(tx, parent.id)]
+    siblings = [c.id for c in tasks.children(tx, parent.id) if c.id != culprit.id]
+    why = f"Not started: {reason}"
+    _stop_children(tx, parent, siblings, why, parent.cancelled_by)
+
+
+def _stop_children(
+    tx: Transaction, parent: Task, children: list[str], why: str, by: str | None
+) -> None:
+    """Stop these children of one parent; the many of which nothing was ever sent in a
+    few statements, since a plan of thousands must be stopped in one transaction."""
     # Locked first, read then: a claim that came in between is seen (rule 10).
-    tasks.lock(tx, siblings)
-    for sibling in siblings:
-        if sibling != culprit.id:
-            why = f"Not started: {reason}"
-            stop(tx, tasks.get(tx, sibling), why, parent.cancelled_by)
+    locked = tasks.lock(tx, children)
+    unsent = droppable(tx, locked.values())
+    if len(unsent) >= _MANY:
+        how = dropped(why, by)
+        if parent.verdict is None:
+            error = how.error or {"code": str(how.outcome), "message": why}
+            verdict = Outcome.CANCELLED
+            parent = tasks.change(tx, parent, verdict=verdict, error=error)
+        drop_many(tx, unsent, how, by)
+        if tasks.count_down(tx, parent.id, len(unsent)) == 0:
+            _all_ended(tx, tasks.get(tx, parent.id))
+    for child in children:
+        # Read again: the end of one may have ended the next.
+        stop(tx, tasks.get(tx, child), why, by)
 
 
 def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:

@@ -1,6 +1,6 @@
 """What is written beside the state: log lines of tasks, and who did what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +27,18 @@ def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
     tx.wake(Topic.CHANGES)
 
 
+def log_many(
+    tx: Transaction, numbers: Mapping[str, int], text: str, level: str
+) -> None:
+    """Write the same line to many logs, whose numbers the caller has counted up."""
+    rows = [
+        {"task_id": one, "number": number, "at": tx.now, "level": level, "text": text}
+        for one, number in numbers.items()
+    ]
+    if rows:
+        tx.execute(sa.insert(task_log), rows)
+
+
 def lines(
     tx: Transaction,
     task_id: str,
@@ -49,13 +61,26 @@ def note(
     tx: Transaction, actor: str, action: str, task_id: str | None, **data: Any
 ) -> None:
     """Write an audit row, in the transaction that did it."""
-    tx.execute(
-        sa.insert(audit).values(
-            id=new_id(),
-            at=tx.now,
-            actor=actor,
-            action=action,
-            task_id=task_id,
-            data=data,
-        )
-    )
+    note_many(tx, actor, action, [task_id], **data)
+
+
+def note_many(
+    tx: Transaction,
+    actor: str,
+    action: str,
+    task_ids: Sequence[str | None],
+    **data: Any,
+) -> None:
+    """Write an audit row for each of these tasks."""
+    rows = [
+        {
+            "id": new_id(),
+            "at": tx.now,
+            "actor": actor,
+            "action": action,
+            "task_id": task_id,
+            "data": data,
+        }
+        for task_id in task_ids
+    ]
+    tx.execute(sa.insert(audit), rows)

@@ -214,6 +214,22 @@ def postpone(tx: Transaction, ids: Iterable[str], until: datetime) -> None:
     )
 
 
+def drop_planned(tx: Transaction, task_ids: Sequence[str]) -> None:
+    """`planned` → `dropped`, for locked tasks of which nothing was ever sent."""
+    tx.execute(
+        sa.update(placeholders)
+        .where(
+            placeholders.c.task_id.in_(task_ids),
+            placeholders.c.state == PlaceholderState.PLANNED,
+        )
+        .values(
+            state=PlaceholderState.DROPPED,
+            version=placeholders.c.version + 1,
+            updated_at=tx.now,
+        )
+    )
+
+
 def hurry(tx: Transaction, task_id: str) -> None:
     """Look at what is open of a task at once; a hint to pollers, so it needs no
     fence. What was cleared to be sent again waits for a worker, not for a look."""
@@ -280,7 +296,11 @@ def count_done_of_root(tx: Transaction, root_id: str) -> int:
 
 
 def bound_to(tx: Transaction, effect: Placeholder, handle: str) -> str | None:
-    """The task of another effect of the same operation that has the handle, if any."""
+    """The task of another effect of the same operation that has the handle, if any;
+    nobody else finds out, or takes it, before this transaction ends."""
+    dialect.lock_names(
+        tx.connection, [f"handle:{effect.provider_id}:{effect.operation}:{handle}"]
+    )
     query = sa.select(placeholders.c.task_id).where(
         placeholders.c.provider_id == effect.provider_id,
         placeholders.c.operation == effect.operation,

@@ -1,5 +1,7 @@
 """Sealed secrets: rows that hold nothing but ciphertext and their owner."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from earmark.domain.errors import UnknownName
@@ -36,4 +38,9 @@ def delete(tx: Transaction, ids: list[str]) -> None:
 
 def delete_of_task(tx: Transaction, task_id: str) -> None:
     """Delete what came with a task that has ended."""
-    tx.execute(sa.delete(secrets).where(secrets.c.task_id == task_id))
+    delete_of_tasks(tx, [task_id])
+
+
+def delete_of_tasks(tx: Transaction, task_ids: Sequence[str]) -> None:
+    """Delete what came with tasks that have ended."""
+    tx.execute(sa.delete(secrets).where(secrets.c.task_id.in_(task_ids)))

@@ -82,6 +82,17 @@ def of_placeholder(tx: Transaction, placeholder_id: str) -> list[Send]:
     return [Send(**row._mapping) for row in tx.execute(query)]
 
 
+def of_placeholders(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Send]]:
+    """Every send of each of many effects, oldest first."""
+    query = sa.select(sends.c.placeholder_id, *_FIELDS).where(
+        sends.c.placeholder_id.in_(ids)
+    )
+    found: dict[str, list[Send]] = {one: [] for one in ids}
+    for row in tx.execute(query.order_by(sends.c.sent_at)):
+        found[row.placeholder_id].append(Send(*row[1:]))
+    return found
+
+
 def landed_by(made: Sequence[Send], in_flight: timedelta) -> datetime | None:
     """From when on none of these sends can land any more; None: that is not known.
 

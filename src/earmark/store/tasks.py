@@ -50,6 +50,7 @@ def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
         "result": None,
         "error": None,
         "attempt": 0,
+        "tries": 0,
         "recoveries": 0,
         "retry_of": None,
         "stop_requested": False,
@@ -190,12 +191,13 @@ def change(tx: Transaction, task: Task, **values: Any) -> Task:
     return from_row(row)
 
 
-def count_down(tx: Transaction, task_id: str) -> int:
-    """One that it waited for has ended; returns how many are left (rule 10)."""
+def count_down(tx: Transaction, task_id: str, by: int = 1) -> int:
+    """One that it waited for has ended, or several; returns how many are left (rule
+    10)."""
     left: int = tx.execute(
         sa.update(tasks)
         .where(tasks.c.id == task_id)
-        .values(pending=tasks.c.pending - 1)
+        .values(pending=tasks.c.pending - by)
         .returning(tasks.c.pending)
     ).scalar_one()
     return left
@@ -260,6 +262,39 @@ def running_of(tx: Transaction, worker_id: str) -> list[Task]:
         .order_by(tasks.c.id)
     )
     return [from_row(row) for row in tx.execute(query)]
+
+
+def with_children(tx: Transaction, ids: Sequence[str]) -> set[str]:
+    """Those of these tasks that have planned children."""
+    query = sa.select(tasks.c.parent_id).where(tasks.c.parent_id.in_(ids)).distinct()
+    return set(tx.execute(query).scalars())
+
+
+def end_many(
+    tx: Transaction, ids: Sequence[str], by: str | None, **values: Any
+) -> dict[str, int]:
+    """End locked tasks that only wait; returns the number of each one's last log line,
+    which is for the caller to write."""
+    only_wait = tasks.c.state.in_((TaskState.QUEUED, TaskState.WAITING))
+    rows = tx.execute(
+        sa.update(tasks)
+        .where(tasks.c.id.in_(ids), only_wait)
+        .values(
+            state=TaskState.DONE,
+            stop_requested=True,
+            cancelled_by=sa.func.coalesce(tasks.c.cancelled_by, by),
+            pending=0,
+            deadline_at=None,
+            log_lines=tasks.c.log_lines + 1,
+            finished_at=tx.now,
+            version=tasks.c.version + 1,
+            updated_at=tx.now,
+            **values,
+        )
+        .returning(tasks.c.id, tasks.c.log_lines)
+    )
+    tx.wake(Topic.CHANGES)
+    return {row.id: row.log_lines for row in rows}
 
 
 def any_running(tx: Transaction, root_id: str) -> bool:

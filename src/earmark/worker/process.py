@@ -117,20 +117,21 @@ class Worker:
         _log.info("worker %s drains", self.id)
         self._heartbeat.state = "draining"
         claims.stop()
-        claims.join(5)
+        no_more = claims.join(5)
         if not self._runner.wait_idle(self._settings.drain_seconds):
             _log.warning("worker %s leaves %d calls", self.id, self._runner.busy)
         for looper in others:
             looper.stop()
         for looper in others:
             looper.join(2)
-        self._heard(self._engine.write(self._say_goodbye))
+        goodbye = self._engine.write(lambda tx: self._say_goodbye(tx, no_more))
+        self._heard(goodbye)
 
-    def _say_goodbye(self, tx: Transaction) -> int:
+    def _say_goodbye(self, tx: Transaction, no_more: bool) -> int:
         workers.give_up_leases(tx, self.id)
-        if self._runner.idle:
+        if no_more and self._runner.idle:
             # Nothing is left running here, so nobody needs to recover anything. With
-            # calls left, written off or not, the row stays until others have seen
+            # calls left, written off or not, or a claim under way, the row stays until others have seen
             # that the process is gone: only that proves that they send nothing.
             workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
         return epoch.confirm(tx, self._engine.database.file, self._heartbeat.heard)

@@ -60,6 +60,7 @@ tasks = sa.Table(
     json("result", "What it returned.", nullable=True),
     json("error", "{code, message} when it ended badly.", nullable=True),
     column("attempt", sa.Integer, "Raised by every claim; half of the fence."),
+    column("tries", sa.Integer, "How many attempts came past their plan."),
     column("recoveries", sa.Integer, "How often a worker was lost under it."),
     column("pending", sa.Integer, "Children or predecessors not ended yet."),
     column("stop_requested", sa.Boolean, "Nothing of it is to be sent any more."),

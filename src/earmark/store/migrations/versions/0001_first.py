@@ -390,6 +390,12 @@ def upgrade() -> None:
             comment="Raised by every claim; half of the fence.",
         ),
         sa.Column(
+            "tries",
+            sa.Integer(),
+            nullable=False,
+            comment="How many attempts came past their plan.",
+        ),
+        sa.Column(
             "recoveries",
             sa.Integer(),
             nullable=False,
