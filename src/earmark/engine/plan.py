@@ -148,8 +148,18 @@ def _lock(tx: Transaction, task: Task, wanted: Sequence[Lock], waits: bool) -> N
         raise _MustQueue(wanted)
     raise Locked(
         f"{said(tx, obstacle)}.",
-        hint="Wait for that task to end, then ask again.",
+        hint=_way_past(tx, obstacle),
     )
+
+
+def _way_past(tx: Transaction, obstacle: locks.Obstacle) -> str:
+    """What lets a refused lock be had. A held task, or one with a held part, does not
+    end by itself, so that nobody is told to wait for it."""
+    holder = tasks.get(tx, obstacle.task_id)
+    family = [holder, *tasks.descendants(tx, holder.id)]
+    if any(task.state is TaskState.HELD for task in family):
+        return "That task is held: it ends when a person decides. Then ask again."
+    return "Wait for that task to end, then ask again."
 
 
 def _queue(

@@ -57,16 +57,18 @@ _CHOICES = (
         Decision.WATCH,
         "Stop waiting, and watch",
         "The task ends as interrupted and lets go of its locks. What became of the "
-        "request stays open, and is looked for in the background.",
+        "request stays open: nothing looks for it by itself yet.",
     ),
 )
 
 
-def choices(effect: Placeholder) -> tuple[Choice, ...]:
-    """What can be decided about an effect now; none unless it is held."""
+def choices(effect: Placeholder, stopping: bool) -> tuple[Choice, ...]:
+    """What can be decided about an effect now; none unless it is held. Of a task that
+    was asked to stop (`stopping`) nothing is sent any more."""
     if effect.state is not PlaceholderState.HELD or effect.decision is not None:
         return ()
-    return _CHOICES
+    barred = Decision.SEND_AGAIN if stopping else None
+    return tuple(it for it in _CHOICES if it.decision is not barred)
 
 
 def resolve(
