@@ -74,7 +74,7 @@ def test_a_plan_of_100_000_children_is_refused(stage: Stage) -> None:
     kind = stage.vary(MakeAll, children=lambda self, tx: plan)
     task = stage.ask(kind(provider="p-1", whats=()))
     stage.work()
-    assert_clear_failure(stage, task, "room for 10000 tasks")
+    assert_clear_failure(stage, task, "room for 2500 tasks")
 
 
 def test_a_plan_within_itself_for_ever_is_refused(stage: Stage) -> None:

@@ -176,7 +176,7 @@ def test_the_patient_queue_in_order_and_say_for_whom(hall: Stage) -> None:
     hall.work()
     assert hall.in_line("thing", "a") == [first.id, second.id]
     assert hall.task(first).state == "waiting"
-    assert f"“Keep a” holds it (task {holder.id})" in reason(hall, first)
+    assert f"is locked by “Keep a” (task {holder.id})" in reason(hall, first)
     assert "waits for that" in hall.task(first).message
     # One that will not wait is refused also by who only waits.
     let_go(hall, holder)
@@ -225,7 +225,7 @@ def test_shared_go_together_and_exclusive_waits(hall: Stage) -> None:
     # It came first: a shared request waits behind it, though the holder would share.
     behind = hall.ask(Patient(names=("a",), mode=LockMode.SHARED))
     hall.work()
-    assert "comes first" in reason(hall, behind)
+    assert "is waited for, earlier," in reason(hall, behind)
     assert alone.id in reason(hall, behind)
     let_go(hall, holder)
     hall.work()

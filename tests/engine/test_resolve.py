@@ -12,6 +12,7 @@ from earmark.domain.lock import exclusive
 from earmark.domain.outcome import Done, Found, Running
 from earmark.domain.task import Task
 from earmark.engine import recover
+from earmark.engine.cancel import cancel
 from earmark.engine.due import ERROR_BUDGET
 from earmark.engine.explain import waiting_for
 from earmark.engine.resolve import Decision, choices, resolve
@@ -43,9 +44,18 @@ class MakeAmong(Make):
         return [Found(job) for job in ctx.connect(World).jobs]
 
 
+class MakeAlone(MakeBlindly):
+    """Locks what it makes."""
+
+    title = "Make {what} alone"
+
+    def locks(self) -> Any:
+        return [exclusive("thing", self.what)]
+
+
 @pytest.fixture
 def stage(stage: Stage) -> Stage:
-    for command in (*ALL, MakeAmong):
+    for command in (*ALL, MakeAmong, MakeAlone):
         stage.engine.commands.register(command)
     return stage
 
@@ -55,7 +65,8 @@ def decide(stage: Stage, task: Task, what: Decision, **options: Any) -> Task:
 
 
 def buttons(stage: Stage, task: Task) -> list[Decision]:
-    return [one.decision for one in choices(effect_of(stage, task))]
+    stopping = stage.task(task).stop_requested
+    return [one.decision for one in choices(effect_of(stage, task), stopping)]
 
 
 def held_within(stage: Stage) -> tuple[Task, Task]:
@@ -228,6 +239,16 @@ def test_send_again_sends_the_stored_request_once_more(stage: Stage) -> None:
     assert effect_of(stage, task).first_sent_at == first
 
 
+def test_send_again_is_not_offered_after_a_cancel(stage: Stage) -> None:
+    """What is offered can be chosen, and nothing is sent after a cancel."""
+    task = held(stage)
+    assert Decision.SEND_AGAIN in buttons(stage, task)
+    cancel(stage.engine, task.id, "ada")
+    assert buttons(stage, task) == [Decision.ADOPT, Decision.ABSENT, Decision.WATCH]
+    with pytest.raises(Rejected, match="asked to stop"):
+        decide(stage, task, Decision.SEND_AGAIN)
+
+
 @pytest.mark.parametrize("error", [Refused("there is one"), ConnectionResetError("x")])
 def test_send_again_in_vain_is_doubt_and_no_failure(
     stage: Stage, error: Exception
@@ -340,3 +361,12 @@ def test_doubt_counts_from_the_decision_on(stage: Stage) -> None:
     decide(stage, task, Decision.SEND_AGAIN)
     now = stage.engine.read(lambda tx: tx.now)
     assert now - effect_of(stage, task).doubt_since < timedelta(hours=1)
+
+
+def test_who_is_refused_a_held_tasks_lock_is_not_told_to_wait(stage: Stage) -> None:
+    """Invariant 10: the lock comes free when a person decides, and not by itself."""
+    holder = held(stage, MakeAlone)
+    refused = stage.run(MakeAlone(provider="p-1", what="a"))
+    assert (refused.outcome, holder.id in refused.message) == ("failed", True)
+    assert "That task is held: it ends when a person decides." in refused.message
+    assert "Wait for that task" not in refused.message

@@ -72,7 +72,9 @@ def retry(
 @click.option("--adopt", metavar="EXTERNAL_ID", help="It is there, by this id.")
 @click.option("--absent", is_flag=True, help="It is not there, and will not come.")
 @click.option("--send-again", is_flag=True, help="Send the same request once more.")
-@click.option("--watch", is_flag=True, help="Give up waiting, and keep looking for it.")
+@click.option(
+    "--watch", is_flag=True, help="Give up waiting; what became of it stays open."
+)
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @json_option
 @pass_session

@@ -34,6 +34,6 @@ def find(tx: Transaction, ref: str) -> Task:
     if len(ids) > 1:
         raise BadInput(
             f"More than one task's id begins or ends with {ref!r}.",
-            hint="Give more of it.",
+            hint="Give more of it; its last characters tell tasks apart best.",
         )
     return store.get(tx, ids[0] if ids else ref)

@@ -83,7 +83,7 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "command": task.command,
         "state": task.outcome or task.state,
         "progress": "" if task.outcome else f"{task.progress} %",
-        "message": task.message,
+        "message": _message(task),
         "error": _error(task),
         "result": "" if task.result is None else str(task.result),
         "waiting": _waiting(task.waiting_for) if task.waiting_for else "",
@@ -109,6 +109,12 @@ def _waiting(reason: WaitingFor) -> str:
     if reason.who == "person":
         lines.append("only a person can end this")
     return "\n".join(lines)
+
+
+def _message(task: TaskFace) -> str:
+    """Nothing, if the error below says the same."""
+    same = task.error is not None and task.message == task.error.get("message")
+    return "" if same else task.message
 
 
 def _error(task: TaskFace) -> str:

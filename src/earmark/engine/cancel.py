@@ -48,7 +48,7 @@ _FIND_OUT = Offer(
 )
 _PERSON = Offer(
     "person",
-    "Nothing more is sent. A part of it is held, and ends only when a person decides.",
+    "Nothing more is sent. What is held ends only when a person decides.",
 )
 
 

@@ -61,4 +61,4 @@ def case(tx: Transaction, task: Task) -> Case | None:
     seen = placeholders.evidence_of(tx, effect.id)
     named = [piece.external_id for piece in seen if piece.external_id]
     handle = effect.external_id or (named[-1] if named else None)
-    return Case(task, effect, seen, choices(effect), handle)
+    return Case(task, effect, seen, choices(effect, task.stop_requested), handle)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.crew import Crew
+from earmark.engine.obstacle import in_the_way
 from earmark.store import locks, placeholders
 from earmark.store.database import Transaction
 from earmark.store.schema import providers, tasks
@@ -44,7 +45,7 @@ class _Facts:
     """What the reasons of many tasks need, read once for all of them."""
 
     def __init__(self, tx: Transaction, shown: Sequence[Task]) -> None:
-        self.now = tx.now
+        self.tx, self.now = tx, tx.now
         self.effects = placeholders.of_tasks(tx, [t.id for t in shown])
         self.crew = Crew(tx)
         self.names = _provider_names(tx, self.effects.values())
@@ -72,7 +73,11 @@ class _Facts:
             text = f"a person must decide about “{held}”"
             return WaitingFor("person", text, since, who="person")
         if task.id in self.queues:
-            return _in_line(*self.queues[task.id])
+            since, obstacle = self.queues[task.id]
+            text = "its turn at what it locks"
+            if obstacle is not None:
+                text = f"a lock: {in_the_way(self.tx, obstacle)}"
+            return WaitingFor("lock", text, since)
         left, total = self.open_children.get(task.id, (0, 0))
         if total:
             text = f"{left} of {total} parts to end"
@@ -132,14 +137,6 @@ def _decision(task: Task, effect: Placeholder | None) -> WaitingFor:
         return WaitingFor("provider", text, since, effect.next_check_at)
     text = f"a person must decide: {task.message}"
     return WaitingFor("person", text, since, who="person")
-
-
-def _in_line(since: datetime, obstacle: locks.Obstacle | None) -> WaitingFor:
-    if obstacle is None:
-        return WaitingFor("lock", "its turn at what it locks", since)
-    verb = "comes first" if obstacle.queued else "holds it"
-    text = f"a lock on {obstacle.kind}: “{obstacle.title}” {verb}"
-    return WaitingFor("lock", f"{text} (task {obstacle.task_id})", since)
 
 
 def _provider_names(

@@ -124,7 +124,8 @@ def _absent(
         return Wait(visible_at, "It may not be listed yet.")
     if effect.external_id is not None:
         # It was accepted once: an effect may be there although its job is forgotten.
-        return Hold(f"The provider no longer knows its own job {effect.external_id}.")
+        # The id is the provider's own, or one that a person adopted.
+        return Hold(f"The provider does not know {effect.external_id}, nor shows it.")
     if operation.repeatable and not stopping and token_valid(effect, operation, now):
         return SendAgain("It is not there; the same token can be sent again.")
     landed = landed_by(sends, operation.max_in_flight)

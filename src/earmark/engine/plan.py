@@ -21,11 +21,12 @@ from earmark.domain.task import Task
 from earmark.engine.authored import in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
+from earmark.engine.obstacle import in_the_way, way_past
 from earmark.engine.promise import Promised, as_row, needs_a_lock
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import Stopped
 from earmark.engine.tx import EngineTx
-from earmark.store import inventory, journal, locks, placeholders, tasks
+from earmark.store import journal, locks, placeholders, tasks
 from earmark.store.database import Transaction
 
 
@@ -148,8 +149,8 @@ def _lock(tx: Transaction, task: Task, wanted: Sequence[Lock], waits: bool) -> N
     if waits:
         raise _MustQueue(wanted)
     raise Locked(
-        f"{said(tx, obstacle)}.",
-        hint="Wait for that task to end, then ask again.",
+        f"{in_the_way(tx, obstacle)}.",
+        hint=way_past(tx, obstacle),
     )
 
 
@@ -165,16 +166,6 @@ def _queue(
     locks.queue(tx, task.id, wanted)
     if obstacle is None:
         return tasks.move(tx, task, TaskState.QUEUED, deadline_at=None)
-    text = f"{said(tx, obstacle)}; it waits for that."
+    text = f"{in_the_way(tx, obstacle)}; it waits for that."
     journal.log(tx, task.id, text)
     return tasks.rest(tx, task, message=text)
-
-
-def said(tx: Transaction, obstacle: locks.Obstacle) -> str:
-    """What is in the way of a lock, in words, without a full stop."""
-    kind = obstacle.kind
-    what = "VM" if kind == "vm" else kind.replace("-", " ").capitalize()
-    known = kind in ("vm", "provider", "template")
-    name = inventory.name_of(tx, kind, obstacle.name) if known else obstacle.name
-    verb = "is waited for, earlier," if obstacle.queued else "is locked"
-    return f"{what} {name} {verb} by “{obstacle.title}” (task {obstacle.task_id})"

@@ -15,7 +15,7 @@ from earmark.engine import restored
 from earmark.engine.end import End
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import end
-from earmark.store import journal, placeholders, tasks
+from earmark.store import dialect, journal, placeholders, tasks
 from earmark.store.database import Transaction
 
 
@@ -58,16 +58,19 @@ _CHOICES = (
         Decision.WATCH,
         "Stop waiting, and watch",
         "The task ends as interrupted and lets go of its locks. What became of the "
-        "request stays open; its evidence is kept with the task.",
+        "request stays open: nothing looks for it by itself yet. Its evidence is kept "
+        "with the task.",
     ),
 )
 
 
-def choices(effect: Placeholder) -> tuple[Choice, ...]:
-    """What can be decided about an effect now; none unless it is held."""
+def choices(effect: Placeholder, stopping: bool) -> tuple[Choice, ...]:
+    """What can be decided about an effect now; none unless it is held. Of a task that
+    was asked to stop (`stopping`) nothing is sent any more."""
     if effect.state is not PlaceholderState.HELD or effect.decision is not None:
         return ()
-    return _CHOICES
+    barred = Decision.SEND_AGAIN if stopping else None
+    return tuple(it for it in _CHOICES if it.decision is not barred)
 
 
 def resolve(
@@ -146,6 +149,9 @@ def _carry_out(
 
 
 def _adopt(tx: Transaction, task: Task, effect: Placeholder, handle: str) -> None:
+    # Two people may name the same id for two tasks at once: one after the other.
+    place = f"handle:{effect.provider_id}:{effect.operation}:{handle}"
+    dialect.lock_names(tx.connection, [place])
     other = placeholders.bound_to(tx, effect, handle)
     if other is not None:
         raise Rejected(

@@ -46,7 +46,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
         error=how.error,
     )
     words = f"Ended {how.outcome}" + (f": {how.message}" if how.message else ".")
-    journal.log(tx, task.id, clean(words), _LEVELS.get(how.outcome, "error"))
+    journal.log(tx, task.id, clean(words), _level(task, how.outcome))
     journal.note(tx, f"worker:{task.worker_id}", "settle", task.id, outcome=how.outcome)
     secrets.delete_of_task(tx, task.id)
     if ended.parent_id is None:
@@ -54,6 +54,13 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     else:
         _tell_parent(tx, ended, ended.parent_id)
     return ended
+
+
+def _level(task: Task, outcome: Outcome) -> str:
+    """An end that somebody asked for is no error."""
+    if outcome is Outcome.CANCELLED and task.cancelled_by is not None:
+        return "info"
+    return _LEVELS.get(outcome, "error")
 
 
 def roll_up(tx: Transaction, task: Task) -> None:
@@ -147,6 +154,8 @@ def _stop_children(
             verdict = Outcome.CANCELLED
             parent = tasks.change(tx, parent, verdict=verdict, error=error)
         drop_many(tx, unsent, how, by)
+        gone = {task.id for task in unsent}
+        children = [child for child in children if child not in gone]
         if tasks.count_down(tx, parent.id, len(unsent)) == 0:
             _all_ended(tx, tasks.get(tx, parent.id))
     for child in children:

@@ -296,11 +296,7 @@ def count_done_of_root(tx: Transaction, root_id: str) -> int:
 
 
 def bound_to(tx: Transaction, effect: Placeholder, handle: str) -> str | None:
-    """The task of another effect of the same operation that has the handle, if any;
-    nobody else finds out, or takes it, before this transaction ends."""
-    dialect.lock_names(
-        tx.connection, [f"handle:{effect.provider_id}:{effect.operation}:{handle}"]
-    )
+    """The task of another effect of the same operation that has the handle, if any."""
     query = sa.select(placeholders.c.task_id).where(
         placeholders.c.provider_id == effect.provider_id,
         placeholders.c.operation == effect.operation,

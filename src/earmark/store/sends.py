@@ -89,7 +89,8 @@ def of_placeholders(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Send]
     )
     found: dict[str, list[Send]] = {one: [] for one in ids}
     for row in tx.execute(query.order_by(sends.c.sent_at)):
-        found[row.placeholder_id].append(Send(*row[1:]))
+        send = {name: getattr(row, name) for name in Send.__slots__}
+        found[row.placeholder_id].append(Send(**send))
     return found
 
 

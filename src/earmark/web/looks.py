@@ -70,7 +70,7 @@ _NEXT_STEPS: Mapping[str, str] = {
     PlaceholderState.BOUND: "Next: the provider is asked how it stands.",
     PlaceholderState.IN_DOUBT: "Next: the provider is asked what became of it.",
     PlaceholderState.HELD: "Next: a person decides. Until then nothing is sent.",
-    PlaceholderState.WATCHED: "Next: it is looked for at the provider now and then.",
+    PlaceholderState.WATCHED: "Nothing looks for it by itself yet.",
 }
 
 HEALTH = {

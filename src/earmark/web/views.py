@@ -30,10 +30,12 @@ class Ref:
 
 @dataclass(frozen=True)
 class TaskError:
-    """Why a task failed: a code for programs, a sentence for people."""
+    """Why a task failed: a code for programs, a sentence for people, and what it may
+    have left at the provider."""
 
     code: str
     message: str
+    left_behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

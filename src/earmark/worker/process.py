@@ -130,9 +130,10 @@ class Worker:
     def _say_goodbye(self, tx: Transaction, no_more: bool) -> int:
         workers.give_up_leases(tx, self.id)
         if no_more and self._runner.idle:
-            # Nothing is left running here, so nobody needs to recover anything. With
-            # calls left, written off or not, or a claim under way, the row stays until others have seen
-            # that the process is gone: only that proves that they send nothing.
+            # Nothing is left running here, so nobody needs to recover anything. With a
+            # claim under way, or calls left, written off or not, the row stays until
+            # others have seen that the process is gone: only that proves that they send
+            # nothing.
             workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
         return epoch.confirm(tx, self._engine.database.file, self._heartbeat.heard)
 

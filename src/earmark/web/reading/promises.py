@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from earmark.domain.task import Placeholder
 from earmark.engine.resolve import choices
-from earmark.store import placeholders, schema
+from earmark.store import placeholders, schema, tasks
 from earmark.store.database import Transaction
 from earmark.web.views import ChoiceView, EvidenceView, PlaceholderView
 
@@ -24,9 +24,11 @@ def promises(
     )
     effects = [placeholders.from_row(row) for row in tx.execute(query)]
     evidence = _evidence(tx, [effect.id for effect in effects])
+    asked = tasks.by_ids(tx, ids)
     found: dict[str, tuple[PlaceholderView, ...]] = {}
     for effect in effects:
-        shown = _view(effect, evidence.get(effect.id, ()))
+        stopping = asked[effect.task_id].stop_requested
+        shown = _view(effect, evidence.get(effect.id, ()), stopping)
         found[effect.task_id] = (*found.get(effect.task_id, ()), shown)
     return found
 
@@ -43,7 +45,9 @@ def _evidence(
 
 
 def _view(
-    effect: Placeholder, seen: Sequence[sa.Row[tuple[object, ...]]]
+    effect: Placeholder,
+    seen: Sequence[sa.Row[tuple[object, ...]]],
+    stopping: bool,
 ) -> PlaceholderView:
     named = [it.external_id for it in seen if it.external_id]
     return PlaceholderView(
@@ -56,7 +60,8 @@ def _view(
         next_check_at=effect.next_check_at,
         evidence=tuple(EvidenceView(it.at, it.kind, it.text) for it in seen),
         choices=tuple(
-            ChoiceView(it.decision, it.label, it.text) for it in choices(effect)
+            ChoiceView(it.decision, it.label, it.text)
+            for it in choices(effect, stopping)
         ),
         handle=effect.external_id or (named[-1] if named else None),
     )

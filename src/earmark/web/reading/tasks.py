@@ -47,6 +47,11 @@ class TaskDetail:
     placeholders: tuple[PlaceholderView, ...]
 
 
+def _error(error: Mapping[str, Any]) -> TaskError:
+    left = tuple(str(what) for what in error.get("left_behind", ()))
+    return TaskError(str(error["code"]), str(error["message"]), left)
+
+
 def view(face: browse.TaskFace) -> TaskView:
     """Show one task."""
     subject = face.object
@@ -64,7 +69,7 @@ def view(face: browse.TaskFace) -> TaskView:
         progress=face.progress,
         message=face.message or None,
         result=_told(face.result),
-        error=TaskError(str(error["code"]), str(error["message"])) if error else None,
+        error=_error(error) if error else None,
         object=about,
         user=face.user,
         parent=face.parent,
