@@ -2,6 +2,7 @@
 many rows in the same run, since absolute times are noise on shared machines. The
 provider is scripted, inside the test's own process."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,8 @@ from earmark.store.schema import tasks as task_table
 from tests.engine.world import Make, MakeAll, Stage
 
 CHILDREN = 1_000
-LOST = 10_000
+#: Interrupted jobs: few for every day, EARMARK_LOST_JOBS=10000 to measure.
+LOST = int(os.environ.get("EARMARK_LOST_JOBS", "1000"))
 #: Generous: what is asserted is the order of magnitude.
 MOST_RATIO = 60
 MOST_STATEMENTS = 60
@@ -166,7 +168,7 @@ def lose(stage: Stage, count: int) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_recovery_of_ten_thousand(
+def test_recovery_of_many(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From dead workers to the end of every job, by one recoverer and one poller."""
