@@ -158,11 +158,11 @@ def test_what_a_person_types_survives_a_change(page: Page, preview: Preview) -> 
     held = samples.HELD
     page.goto(f"{preview.url}/pages/task-held")
     expect_live(page)
-    page.get_by_label("Note").fill("seen off in the console")
+    page.get_by_label("Its id at the provider").fill("vm-7")
     sure = replace(samples.PLACEHOLDER, external_id="vm-6")
     preview.show(fragments.task_placeholders(held, (sure,)))
     expect(page.get_by_text("known there as")).to_be_visible()
-    expect(page.get_by_label("Note")).to_have_value("seen off in the console")
+    expect(page.get_by_label("Its id at the provider")).to_have_value("vm-7")
 
 
 def test_every_page_obeys_the_content_security_policy(
