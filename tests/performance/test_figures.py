@@ -168,9 +168,7 @@ def lose(stage: Stage, count: int) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_recovery_of_many(
-    stage: Stage, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recovery_of_many(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """From dead workers to the end of every job, by one recoverer and one poller."""
     stage.engine.commands.register(ManyMade)
     plain = plain_commit(stage, LOST)
