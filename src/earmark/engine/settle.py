@@ -50,7 +50,7 @@ def settle_job(
     first.
     """
 
-    def settled(tx: Transaction, task: Task, result: Any) -> Placeholder:
+    def settled(tx: Transaction, result: Any) -> Placeholder:
         return placeholders.move(
             tx,
             effect,
@@ -66,18 +66,18 @@ def settle_job(
         # With a verdict it was to fail, and was only followed to its end (rule 8).
         if task.verdict is None:
             in_tx(lambda: command.finish(author, outcome.result))
-        over = settled(tx, task, how.result)
+        over = settled(tx, how.result)
         end(tx, task, how if task.verdict is None else _too_late(tx, task, over))
 
     def badly(tx: Transaction, how: End) -> None:
         task = tasks.lock_family(tx, effect.task_id)
-        settled(tx, task, _plain(outcome))
+        settled(tx, _plain(outcome))
         end(tx, task, how)
 
     def failed(tx: Transaction) -> None:
         assert isinstance(outcome, Failed)
         task = tasks.lock_family(tx, effect.task_id)
-        over = settled(tx, task, None)
+        over = settled(tx, None)
         if task.cancelled_by is not None and effect.cancel_asked_at is not None:
             end(tx, task, End.cancelled(f"Stopped at the provider: {outcome.message}"))
             return

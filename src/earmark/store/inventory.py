@@ -168,15 +168,17 @@ def lock_vms(
 ) -> dict[str, sa.Row[Any]]:
     """As `vms_of`, these or all, and nobody else writes them until we commit: what is
     judged from the rows (rule 18) then still holds when they are written."""
-    return _locked(tx, vms, provider_id, external_ids)
+    return lock_rows(tx, vms, provider_id, external_ids)
 
 
-def _locked(
+def lock_rows(
     tx: Transaction,
     table: sa.Table,
     provider_id: str,
     external_ids: Sequence[str] | None,
 ) -> dict[str, sa.Row[Any]]:
+    """External id → row of these or all of a provider's things of one table; nobody
+    else writes them until we commit."""
     query = sa.select(table).where(table.c.provider_id == provider_id)
     if external_ids is not None:
         query = query.where(table.c.external_id.in_(external_ids))
@@ -203,12 +205,13 @@ def change_vm(tx: Transaction, vm_id: str, values: dict[str, Any]) -> None:
 
 def touch_vms(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
     """Seen again, and nothing about them has changed."""
-    _touch(tx, vms, ids, observed_at)
+    touch_rows(tx, vms, ids, observed_at)
 
 
-def _touch(
+def touch_rows(
     tx: Transaction, table: sa.Table, ids: Sequence[str], observed_at: datetime
 ) -> None:
+    """Rows of one table were seen again, and nothing about them has changed."""
     if ids:
         change = sa.update(table).where(table.c.id == sa.bindparam("which"))
         change = change.values(observed_at=observed_at)
@@ -316,7 +319,7 @@ def lock_templates(
 ) -> dict[str, sa.Row[Any]]:
     """External id → row of these or all templates of a provider, the gone ones too;
     nobody else writes them until we commit."""
-    return _locked(tx, templates, provider_id, external_ids)
+    return lock_rows(tx, templates, provider_id, external_ids)
 
 
 def insert_template(tx: Transaction, values: dict[str, Any]) -> str | None:
@@ -339,7 +342,7 @@ def change_template(tx: Transaction, template_id: str, values: dict[str, Any]) -
 
 def touch_templates(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
     """Seen again, and nothing about them has changed."""
-    _touch(tx, templates, ids, observed_at)
+    touch_rows(tx, templates, ids, observed_at)
 
 
 def template_gone(tx: Transaction, template_id: str, since: datetime) -> None:

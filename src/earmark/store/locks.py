@@ -39,11 +39,9 @@ def take(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> Obstacle | No
     Reentrant for the root; what it holds already is never weakened. Takers of one
     object go one after the other until commit.
     """
-    # What it queued for is taken too: else whoever queues behind it would not be woken.
-    wishes = _strongest(
-        [*_of(tx, locks, root_id), *_of(tx, lock_queue, root_id), *wanted]
-    )
     held = set(_of(tx, locks, root_id))
+    # What it queued for is taken too: else whoever queues behind it would not be woken.
+    wishes = _strongest([*held, *_of(tx, lock_queue, root_id), *wanted])
     new = [lock for lock in wishes.values() if lock not in held]
     obstacle = in_the_way(tx, root_id, new)
     if obstacle is not None:

@@ -10,6 +10,7 @@ from earmark.domain.ids import new_id
 from earmark.domain.inventory import Snapshot
 from earmark.store import dialect
 from earmark.store.database import Transaction
+from earmark.store.inventory import lock_rows, touch_rows
 from earmark.store.schema import snapshots
 from earmark.store.wakeups import Topic
 
@@ -38,11 +39,7 @@ def lock(
 ) -> dict[str, sa.Row[Any]]:
     """External id → row of these or all snapshots of a provider, the gone ones too;
     nobody else writes them until we commit."""
-    query = sa.select(snapshots).where(snapshots.c.provider_id == provider_id)
-    if external_ids is not None:
-        query = query.where(snapshots.c.external_id.in_(external_ids))
-    found = tx.execute(dialect.for_update(query.order_by(snapshots.c.id)))
-    return {row.external_id: row for row in found}
+    return lock_rows(tx, snapshots, provider_id, external_ids)
 
 
 def insert(tx: Transaction, values: dict[str, Any]) -> str | None:
@@ -65,10 +62,7 @@ def change(tx: Transaction, snapshot_id: str, values: dict[str, Any]) -> None:
 
 def touch(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
     """Seen again, and nothing about them has changed."""
-    if ids:
-        change_all = sa.update(snapshots).where(snapshots.c.id == sa.bindparam("which"))
-        change_all = change_all.values(observed_at=observed_at)
-        tx.execute(change_all, [{"which": identity} for identity in ids])
+    touch_rows(tx, snapshots, ids, observed_at)
 
 
 def gone(tx: Transaction, snapshot_id: str, since: datetime) -> None:

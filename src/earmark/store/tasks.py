@@ -155,26 +155,14 @@ def move(tx: Transaction, task: Task, to: TaskState, **values: Any) -> Task:
     if to is TaskState.DONE:
         values.setdefault("finished_at", tx.now)
         values |= {"pending": 0, "deadline_at": None}
-    row = tx.execute(
-        sa.update(tasks)
-        .where(
-            tasks.c.id == task.id,
-            tasks.c.state == task.state,
-            tasks.c.attempt == task.attempt,
-        )
-        .values(state=to, version=tasks.c.version + 1, updated_at=tx.now, **values)
-        .returning(*_FIELDS)
-    ).one_or_none()
-    if row is None:
-        raise Stale(f"Task {task.id} is no longer {task.state} in this attempt.")
-    tx.wake(Topic.CHANGES)
+    moved = change(tx, task, state=to, **values)
     if to is TaskState.QUEUED:
         tx.wake(Topic.QUEUE)
-    return from_row(row)
+    return moved
 
 
 def change(tx: Transaction, task: Task, **values: Any) -> Task:
-    """Change other columns than the state, under the same fence."""
+    """Change columns under that fence; the state itself only by way of `move`."""
     row = tx.execute(
         sa.update(tasks)
         .where(
