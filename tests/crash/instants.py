@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from earmark.domain.command import Action, Command, Composite, ExternalJob
-from earmark.engine.boundary import Killed, watched
+from earmark.engine.boundary import BOUNDARIES, Killed, watched
 from earmark.engine.runtime import Engine
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ class Instants:
         self._deeds: Mapping[int, Callable[[], None]] = {}
         self._alive = False
         self._dead = False
+        self._boundaries = 0
 
     def begin(
         self,
@@ -42,8 +43,9 @@ class Instants:
         deeds: Mapping[int, Callable[[], None]] | None = None,
     ) -> None:
         """A new run, to be killed at these numbers; `deeds` are done by somebody else
-        at theirs, which must be boundaries, since no transaction is open there."""
+        at the boundaries of theirs, since no transaction is open there."""
         self.met, self.violations = [], []
+        self._boundaries = 0
         self._deeds = deeds or {}
         self._kills = frozenset(kills)
         self._alive = self._dead = False
@@ -66,10 +68,12 @@ class Instants:
             raise Killed(name)
         number = len(self.met)
         self.met.append(name)
-        if number in self._deeds:
-            self._alive = False
-            self._deeds[number]()
-            self._alive = True
+        if name in BOUNDARIES:
+            if deed := self._deeds.get(self._boundaries):
+                self._alive = False
+                deed()
+                self._alive = True
+            self._boundaries += 1
         if number in self._kills:
             self._dead = True
             raise Killed(name)

