@@ -189,7 +189,7 @@ class _Show:
 
     def _ended(self, task: Task) -> Task:
         ended = wait(self._engine, task.id, _PATIENCE_SECONDS)
-        if ended.outcome is None or not ended.outcome.good:
+        if not ended.went_well:
             raise Unavailable(f"{ended.title}: {ended.message or ended.state}")
         return ended
 

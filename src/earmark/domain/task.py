@@ -68,6 +68,11 @@ class Task:
         return self.state is TaskState.DONE
 
     @property
+    def went_well(self) -> bool:
+        """True once it has ended `ok`, or `warned`."""
+        return self.outcome is not None and self.outcome.good
+
+    @property
     def is_root(self) -> bool:
         """True for what somebody asked for; false for a child of a plan."""
         return self.parent_id is None

@@ -11,7 +11,7 @@ from earmark.domain.task import Placeholder
 from earmark.engine.doubt import hold
 from earmark.engine.due import Check
 from earmark.engine.end import End
-from earmark.engine.probe import adopt
+from earmark.engine.probe import adopt, proved
 from earmark.engine.wake import end
 from earmark.store import placeholders, tasks
 from earmark.store.database import Transaction
@@ -28,10 +28,10 @@ def confirm(check: Check, seen: Sequence[Found]) -> None:
         before = effect.seen_before or ()
     seen = [found for found in seen if found.id not in before]
     heard = check.engine.read(lambda tx: _heard(tx, effect))
-    if heard is not None and all(found.id != heard for found in seen):
-        seen.insert(0, Found(heard, mark=effect.id))
+    if heard is not None:
+        seen = proved(seen, heard, effect.id)
     absolute = check.operation.effect is EffectClass.ABSOLUTE
-    ours = [f for f in seen if absolute or f.mark == effect.id or f.id == heard]
+    ours = [found for found in seen if absolute or found.mark == effect.id]
     if ours:
         adopt(check, ours[0], ours[1:])
     elif seen:

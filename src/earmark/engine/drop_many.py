@@ -3,10 +3,10 @@ statements. One by one, thousands would take longer than a writer may hold SQLit
 
 from collections.abc import Iterable, Sequence
 
-from earmark.domain.states import Outcome, PlaceholderState, TaskState
+from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.authored import clean
-from earmark.engine.end import DEADLINE, End
+from earmark.engine.end import End
 from earmark.store import journal, placeholders, secrets, tasks
 from earmark.store.database import Transaction
 
@@ -32,15 +32,6 @@ def droppable(tx: Transaction, locked: Iterable[Task]) -> list[Task]:
     return found
 
 
-def dropped(why: str, by: str | None) -> End:
-    """How a task ends that was never started: stopped, or out of time."""
-    if by != DEADLINE:
-        return End.cancelled(why)
-    message = f"Its time was over. {why}"
-    error = {"code": DEADLINE, "message": message}
-    return End(Outcome.EXPIRED, message, error=error)
-
-
 def drop_many(
     tx: Transaction, unsent: Sequence[Task], how: End, by: str | None
 ) -> None:
@@ -57,6 +48,6 @@ def drop_many(
             error=how.error,
         )
         words = clean(f"Ended {how.outcome}: {how.message}")
-        journal.log_many(tx, numbers, words, "error")
+        journal.log_many(tx, numbers, words, how.level(by))
         journal.note_many(tx, by or "engine", "settle", ids, outcome=how.outcome)
         secrets.delete_of_tasks(tx, ids)

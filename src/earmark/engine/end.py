@@ -1,6 +1,6 @@
 """End: how a task ends, before it is written down."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from earmark.domain.states import Outcome
@@ -8,6 +8,7 @@ from earmark.domain.states import Outcome
 #: Who asks a task to stop when its deadline for the whole run has passed; and the code
 #: of the error that it ends with.
 DEADLINE = "deadline"
+_LEVELS = {Outcome.OK: "info", Outcome.WARNED: "warning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,27 @@ class End:
     def cancelled(cls, message: str) -> "End":
         """Stopped, because somebody asked or because nothing of it is wanted now."""
         return cls(Outcome.CANCELLED, message)
+
+    def stopped_by(self, by: str | None, *, sent: bool) -> "End":
+        """This end of a task that `by` had stopped: what its own deadline stopped has
+        expired, or has failed if anything of it was ever sent, since a deadline invents
+        no outcome (invariant 7)."""
+        if self.outcome is not Outcome.CANCELLED or by != DEADLINE:
+            return self
+        # A plan says what its part has said.
+        known = (self.error or {}).get("code") == DEADLINE
+        message = (
+            self.message if known else f"Its time was over. {self.message}".strip()
+        )
+        return replace(
+            self,
+            outcome=Outcome.FAILED if sent else Outcome.EXPIRED,
+            message=message,
+            error=(self.error or {}) | {"code": DEADLINE, "message": message},
+        )
+
+    def level(self, by: str | None) -> str:
+        """Of its line in the log: an end that somebody (`by`) asked for is no error."""
+        if self.outcome is Outcome.CANCELLED and by is not None:
+            return "info"
+        return _LEVELS.get(self.outcome, "error")

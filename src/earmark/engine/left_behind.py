@@ -30,7 +30,9 @@ def failed_with(
     if left:
         error["left_behind"] = left
         message += f" Left behind: {'; '.join(left)}."
-    undone = [child.title for child in tasks.children(tx, task.id) if not _good(child)]
+    undone = [
+        child.title for child in tasks.children(tx, task.id) if not child.went_well
+    ]
     if undone:
         error["not_done"] = undone
         more = f" and {len(undone) - SHOWN} more" if len(undone) > SHOWN else ""
@@ -62,14 +64,10 @@ def _leaves_something(tx: Transaction, effect: Placeholder, child: Task) -> bool
     settled = effect.state is PlaceholderState.SETTLED
     if not settled or effect.effect == EffectClass.ABSOLUTE:
         return False
-    made = _good(child) or effect.result is not None
+    made = child.went_well or effect.result is not None
     if not made and "left_behind" not in (child.error or {}):
         return False
     return images.user_of(tx, effect.provider_id, str(effect.result)) is None
-
-
-def _good(task: Task) -> bool:
-    return task.outcome is not None and task.outcome.good
 
 
 def _named(tx: Transaction, effect: Placeholder, child: Task) -> str:

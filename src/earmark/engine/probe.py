@@ -36,7 +36,7 @@ def conclude(check: Check, seen: Sequence[Found]) -> None:
         candidates = rest
     handle = engine.read(lambda tx: placeholders.late_handle(tx, effect.id))
     if handle is not None:
-        candidates = _proved(candidates, handle, effect.id)
+        candidates = proved(candidates, handle, effect.id)
     judgement = judge(
         effect,
         check.operation,
@@ -58,7 +58,7 @@ def conclude(check: Check, seen: Sequence[Found]) -> None:
             hold(engine, effect, why)
 
 
-def _proved(candidates: Sequence[Found], handle: str, token: str) -> list[Found]:
+def proved(candidates: Sequence[Found], handle: str, token: str) -> list[Found]:
     """Our own send heard this name from the provider: that is proof, whether or not
     the provider shows a mark, or the thing itself."""
     shown = [found for found in candidates if found.id == handle]
@@ -146,11 +146,7 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     journal.log(tx, task.id, why)
     if task.stop_requested:
         placeholders.move(tx, effect, PlaceholderState.DROPPED, next_check_at=None)
-        if task.verdict is None:
-            end(tx, task, End.cancelled(why))
-        else:
-            # Nobody cancelled it: it was cut off half-way (`on_restart`).
-            end(tx, task, End.failed(why, str((task.error or {})["code"])))
+        end(tx, task, End.cancelled(why))
         return
     placeholders.move(
         tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None

@@ -29,7 +29,7 @@ class TaskResults:
     """Results by key, of tasks that ended well. See `domain.authoring.Results`."""
 
     def __init__(self, finished: Sequence[Task]) -> None:
-        good = (task for task in finished if task.outcome and task.outcome.good)
+        good = (task for task in finished if task.went_well)
         self._by_key: Mapping[str, Task] = {task.key: task for task in good}
 
     def keys(self) -> Sequence[str]:

@@ -16,7 +16,7 @@ def refusal(tx: Transaction, task: Task) -> str:
         return "It is a part of another task; retry that one."
     if not task.done:
         return "It has not ended yet."
-    if task.outcome is not None and task.outcome.good:
+    if task.went_well:
         return "It ended well; ask for it anew instead."
     if describe.names_secrets(task.params):
         return "Its secrets were deleted when it ended; ask for it anew."

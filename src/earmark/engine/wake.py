@@ -18,7 +18,7 @@ from earmark.domain.states import (
 )
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.authored import clean
-from earmark.engine.drop_many import drop_many, droppable, dropped
+from earmark.engine.drop_many import drop_many, droppable
 from earmark.engine.end import DEADLINE, End
 from earmark.engine.left_behind import failed_with
 from earmark.store import journal, locks, placeholders, secrets, tasks
@@ -26,7 +26,6 @@ from earmark.store.database import Transaction
 
 #: So many that wait are dropped together.
 _MANY = 10
-_LEVELS = {Outcome.OK: "info", Outcome.WARNED: "warning"}
 
 
 def end(tx: Transaction, task: Task, how: End) -> Task:
@@ -34,7 +33,9 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     effect = placeholders.of_task(tx, task.id)
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
         raise AssertionError(f"{task.id} cannot end: its effect is {effect.state}")
-    how = _by_verdict(task, _as_expired(tx, task, how))
+    if task.cancelled_by == DEADLINE:
+        how = how.stopped_by(DEADLINE, sent=placeholders.ever_sent(tx, task))
+    how = _by_verdict(task, how)
     ended = tasks.move(
         tx,
         task,
@@ -46,7 +47,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
         error=how.error,
     )
     words = f"Ended {how.outcome}" + (f": {how.message}" if how.message else ".")
-    journal.log(tx, task.id, clean(words), _level(task, how.outcome))
+    journal.log(tx, task.id, clean(words), how.level(task.cancelled_by))
     journal.note(tx, f"worker:{task.worker_id}", "settle", task.id, outcome=how.outcome)
     secrets.delete_of_task(tx, task.id)
     if ended.parent_id is None:
@@ -54,13 +55,6 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     else:
         _tell_parent(tx, ended, ended.parent_id)
     return ended
-
-
-def _level(task: Task, outcome: Outcome) -> str:
-    """An end that somebody asked for is no error."""
-    if outcome is Outcome.CANCELLED and task.cancelled_by is not None:
-        return "info"
-    return _LEVELS.get(outcome, "error")
 
 
 def roll_up(tx: Transaction, task: Task) -> None:
@@ -148,7 +142,7 @@ def _stop_children(
     locked = tasks.lock(tx, children)
     unsent = droppable(tx, locked.values())
     if len(unsent) >= _MANY:
-        how = dropped(why, by)
+        how = End.cancelled(why).stopped_by(by, sent=False)
         if parent.verdict is None:
             error = how.error or {"code": str(how.outcome), "message": why}
             verdict = Outcome.CANCELLED
@@ -164,8 +158,7 @@ def _stop_children(
 
 
 def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
-    good = ended.outcome is not None and ended.outcome.good
-    if good:
+    if ended.went_well:
         # A bad end leaves the progress as it was; so thousands that are dropped at once
         # do not add each other up again and again.
         roll_up(tx, ended)
@@ -198,17 +191,3 @@ def _by_verdict(task: Task, how: End) -> End:
     error = dict(task.error or {})
     message = f"{error.get('message', '')} {how.message}".strip()
     return replace(how, outcome=Outcome.FAILED, message=message, error=error)
-
-
-def _as_expired(tx: Transaction, task: Task, how: End) -> End:
-    """What was stopped by its own deadline has expired, if nothing of it was ever sent;
-    else it has failed: a deadline invents no outcome (invariant 7)."""
-    if how.outcome is not Outcome.CANCELLED or task.cancelled_by != DEADLINE:
-        return how
-    # A plan says what its part has said.
-    known = (how.error or {}).get("code") == DEADLINE
-    message = how.message if known else f"Its time was over. {how.message}".strip()
-    error = (how.error or {}) | {"code": DEADLINE, "message": message}
-    sent = placeholders.ever_sent(tx, task)
-    outcome = Outcome.FAILED if sent else Outcome.EXPIRED
-    return replace(how, outcome=outcome, message=message, error=error)
