@@ -23,6 +23,8 @@ from tests.crash.instants import instants_of
 from tests.crash.schedule import Case, Schedules
 
 Record = Callable[[str, object], None]
+#: Seconds: each of these tests runs up to some hundred schedules.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
