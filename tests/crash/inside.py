@@ -169,9 +169,7 @@ def _journal(
     """Any question to the lab counts as a look for all; what has no token asks for no
     effect: it stops one."""
     for entry in requests:
-        if entry["method"] == "POST" and entry["token"] is None:
-            continue
-        if entry["method"] == "POST":
-            yield "send", str(entry["token"])
-        else:
+        if entry["method"] != "POST":
             yield from (("look", token) for token in tokens)
+        elif entry["token"] is not None:
+            yield "send", str(entry["token"])

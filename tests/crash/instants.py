@@ -25,6 +25,11 @@ _WITH_TX = ("check", "children", "finish", "next_phase", "progressed", "undo")
 _OURS = (Action, Command, Composite, ExternalJob)
 
 
+def boundaries(met: Iterable[str]) -> int:
+    """How many of these instants are boundaries."""
+    return sum(name in BOUNDARIES for name in met)
+
+
 class Instants:
     """Counts the instants met while `alive`, and kills at some of them."""
 
@@ -35,7 +40,6 @@ class Instants:
         self._deeds: Mapping[int, Callable[[], None]] = {}
         self._alive = False
         self._dead = False
-        self._boundaries = 0
 
     def begin(
         self,
@@ -45,7 +49,6 @@ class Instants:
         """A new run, to be killed at these numbers; `deeds` are done by somebody else
         at the boundaries of theirs, since no transaction is open there."""
         self.met, self.violations = [], []
-        self._boundaries = 0
         self._deeds = deeds or {}
         self._kills = frozenset(kills)
         self._alive = self._dead = False
@@ -68,12 +71,10 @@ class Instants:
             raise Killed(name)
         number = len(self.met)
         self.met.append(name)
-        if name in BOUNDARIES:
-            if deed := self._deeds.get(self._boundaries):
-                self._alive = False
-                deed()
-                self._alive = True
-            self._boundaries += 1
+        if name in BOUNDARIES and (deed := self._deeds.get(boundaries(self.met) - 1)):
+            self._alive = False
+            deed()
+            self._alive = True
         if number in self._kills:
             self._dead = True
             raise Killed(name)

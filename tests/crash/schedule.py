@@ -2,6 +2,7 @@
 provider did with what was on its way. It is driven to its end by one worker after the
 other, and every invariant is looked at on the way."""
 
+import functools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from earmark.domain.command import Command
 from earmark.domain.errors import Rejected
 from earmark.domain.task import Task
 from earmark.engine import recover
-from earmark.engine.boundary import BOUNDARIES, Killed
+from earmark.engine.boundary import Killed
 from earmark.engine.cancel import cancel
 from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
@@ -28,7 +29,7 @@ from earmark.store.database import Transaction
 from earmark.store.schema import placeholders, secrets, sends
 from earmark.store.schema import tasks as task_table
 from tests import invariants
-from tests.crash.instants import Instants
+from tests.crash.instants import Instants, boundaries
 
 _ROUNDS = 60
 #: The house itself, which stays from one schedule to the next.
@@ -109,25 +110,26 @@ class Schedules:
         many pairs, drawn with this seed."""
         chosen = random.Random(seed)
         firsts = len(self.run(case))
+        met = functools.cache(lambda first: len(self.run(case, (first,))))
         for _ in range(most):
             first = chosen.randrange(firsts)
-            met = len(self.run(case, (first,)))
-            second = chosen.randrange(first + 1, max(met, first + 2))
+            second = chosen.randrange(first + 1, max(met(first), first + 2))
             self.run(case, (first, second), late=chosen.random() < 0.3)
 
     def every_cancel(self, case: Case) -> None:
         """Cancel once at each boundary, from outside."""
-        for number in range(_boundaries(self.run(case))):
+        for number in range(boundaries(self.run(case))):
             self.run(case, cancel_at=number)
 
     def drawn_cancels_and_kills(self, case: Case, most: int, seed: int) -> None:
         """Cancel at a boundary, and kill before, there or after: this many, drawn with
         this seed."""
         chosen = random.Random(seed)
-        boundaries = _boundaries(self.run(case))
+        cancels = boundaries(self.run(case))
+        met = functools.cache(lambda at: len(self.run(case, cancel_at=at)))
         for _ in range(most):
-            cancel_at = chosen.randrange(boundaries)
-            kill = chosen.randrange(len(self.run(case, cancel_at=cancel_at)))
+            cancel_at = chosen.randrange(cancels)
+            kill = chosen.randrange(met(cancel_at))
             late = chosen.random() < 0.3
             self.run(case, (kill,), cancel_at=cancel_at, late=late)
 
@@ -330,7 +332,3 @@ class Schedules:
             yield f"{task.title}: {task.state} {task.outcome} {task.message}"
             lines = self.engine.read(lambda tx, one=task: journal.lines(tx, one.id))  # type: ignore[misc]
             yield from (f"    {line.at:%S.%f} {line.text}" for line in lines)
-
-
-def _boundaries(met: Iterable[str]) -> int:
-    return sum(name in BOUNDARIES for name in met)

@@ -19,7 +19,7 @@ from earmark.providers.lab import calls
 from tests.crash.cases import PRODUCT, SCRIPTED
 from tests.crash.drawn import MOST, SEED
 from tests.crash.inside import Faithful, InsideLab
-from tests.crash.instants import instants_of
+from tests.crash.instants import boundaries, instants_of
 from tests.crash.schedule import Case, Schedules
 
 Record = Callable[[str, object], None]
@@ -141,7 +141,6 @@ def test_every_boundary_is_met(scripted: Schedules) -> None:
             at = instants.index("send.committed")
             met.update(scripted.run(case, (at,)))
         if case.name == "stoppable":
-            before = instants[: instants.index("bind.committed")]
-            at = sum(name in BOUNDARIES for name in before)
+            at = boundaries(instants[: instants.index("bind.committed")])
             met.update(scripted.run(case, cancel_at=at))
     assert set(BOUNDARIES) <= met

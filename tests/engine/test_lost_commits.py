@@ -59,8 +59,8 @@ COMMANDS = {
     "none": (MakeBlindly(provider="p-1", what="pot"), ["pot"]),
     "tag": (MakeTagged(provider="p-1", what="pot"), ["pot"]),
     "composite": (
-        MakeAll(provider="p-1", whats=("pot",), join=True),
-        ["pot", "pot!"],
+        MakeAll(provider="p-1", whats=("pot", "lid"), join=True),
+        ["pot", "lid", "pot!+lid!"],
     ),
 }
 

@@ -50,6 +50,6 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresPeer]:
 
 def _leave_the_disk_alone(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        for setting in ("fsync", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")

@@ -20,7 +20,7 @@ from earmark.cli.address import Address
 from earmark.domain.errors import Unavailable
 
 #: The lab's own default; what it guards is simulated.
-PASSWORD = "lab-password"  # noqa: S105
+PASSWORD = "lab-password"  # noqa: S105 - see above
 _HOST = "127.0.0.1"
 _START_SECONDS = 15.0
 _STOP_SECONDS = 5.0

@@ -120,7 +120,7 @@ class AddVmTemplate(Composite[str]):
 
     def finish(self, tx: Tx, results: Results) -> str:
         vm = tx.vm(self.vm)
-        copies = [key for key in results.keys() if key != "seal"]  # noqa: SIM118
+        copies = [key for key in results.keys() if key != "seal"]  # noqa: SIM118 - no mapping
         template = tx.add_template(
             self.name,
             provider=vm.provider_id,

@@ -4,6 +4,7 @@ of its own: it cannot pose as the store's word, nor end a thread of ours."""
 from collections.abc import Callable
 from typing import TypeVar
 
+from earmark.domain.command import ExternalJob
 from earmark.domain.errors import CommitUnknown, EarmarkError, Stale, Unavailable
 from earmark.engine.boundary import Killed
 
@@ -18,6 +19,12 @@ class AuthorError(EarmarkError):
     """An author's code raised what only the engine, or nobody, should."""
 
     code = "author-error"
+
+
+def overrides(command: type[object], method: str) -> bool:
+    """Whether the author wrote a class method of their own in place of ours."""
+    own = getattr(command, method).__func__
+    return own is not getattr(ExternalJob, method).__func__
 
 
 def in_tx(call: Callable[[], T]) -> T:

@@ -31,11 +31,11 @@ class End:
         """Stopped, because somebody asked or because nothing of it is wanted now."""
         return cls(Outcome.CANCELLED, message)
 
-    def stopped_by(self, by: str | None, *, sent: bool) -> "End":
-        """This end of a task that `by` had stopped: what its own deadline stopped has
-        expired, or has failed if anything of it was ever sent, since a deadline invents
-        no outcome (invariant 7)."""
-        if self.outcome is not Outcome.CANCELLED or by != DEADLINE:
+    def out_of_time(self, *, sent: bool) -> "End":
+        """This end of a task that its own deadline stopped: it has expired, or has
+        failed if anything of it was ever sent, since a deadline invents no outcome
+        (invariant 7)."""
+        if self.outcome is not Outcome.CANCELLED:
             return self
         # A plan says what its part has said.
         known = (self.error or {}).get("code") == DEADLINE

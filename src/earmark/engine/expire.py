@@ -3,6 +3,7 @@ an outcome (invariant 7)."""
 
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from earmark.domain.errors import Rejected, Stale
 from earmark.domain.states import Outcome
@@ -21,10 +22,10 @@ def expire(engine: Engine) -> int:
     unstarted, overlong = engine.read(lambda tx: tasks.past_deadlines(tx, tx.now))
     for task in unstarted:
         with suppress(Stale):
-            engine.write(lambda tx, task=task: _not_started(tx, task))  # type: ignore[misc]
+            engine.write(partial(_not_started, seen=task))
     for task in overlong:
         with suppress(Rejected):  # it ended meanwhile
-            engine.write(lambda tx, task=task: _too_long(tx, task))  # type: ignore[misc]
+            engine.write(partial(_too_long, seen=task))
     return len(unstarted) + len(overlong)
 
 
@@ -39,9 +40,9 @@ def _not_started(tx: Transaction, seen: Task) -> None:
     drop(tx, task, placeholders.of_task(tx, task.id), how)
 
 
-def _too_long(tx: Transaction, task: Task) -> None:
-    why = f"It had not ended by {_clock(task.end_by)}."
-    request_stop(tx, task, DEADLINE, why)
+def _too_long(tx: Transaction, seen: Task) -> None:
+    why = f"It had not ended by {_clock(seen.end_by)}."
+    request_stop(tx, seen, DEADLINE, why)
 
 
 def _clock(at: datetime | None) -> str:

@@ -1,13 +1,13 @@
 """Look: ask the provider about effects in doubt, many at once where that can be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from earmark.domain.command import Doubt, ExternalJob
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Found
-from earmark.engine.authored import in_ctx
+from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check, by_command
 from earmark.store import sends
@@ -24,10 +24,10 @@ def look_for(
     for command, group in by_command(checks).items():
         if deadline.passed():
             return
-        if command.find_many.__func__ is ExternalJob.find_many.__func__:  # type: ignore[attr-defined]
-            yield from _one_by_one(group, deadline)
-        else:
+        if overrides(command, "find_many"):
             yield from _many(command, group, deadline)
+        else:
+            yield from _one_by_one(group, deadline)
 
 
 def _one_by_one(
@@ -37,9 +37,8 @@ def _one_by_one(
         if deadline.passed():
             return
         _before([check])
-        ctx = check.ctx(deadline)
         try:
-            seen: Seen = _sound(in_ctx(lambda: list(check.command.find(ctx))))  # noqa: B023
+            seen: Seen = _sound(_found(check, deadline))
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             seen = error
         boundary("probe.answered")
@@ -65,10 +64,19 @@ def _many(
         try:
             if token not in answers:
                 raise _nonsense(f"{command.__name__}.find_many said nothing about it.")
-            seen: Seen = _sound(in_ctx(lambda: list(answers[token])))  # noqa: B023
+            seen: Seen = _sound(_as_list(answers[token]))
         except Exception as error:  # noqa: BLE001 - this one's, and no other's
             seen = error
         yield check, seen
+
+
+def _found(check: Check, deadline: Deadline) -> list[Found]:
+    ctx = check.ctx(deadline)
+    return in_ctx(lambda: list(check.command.find(ctx)))
+
+
+def _as_list(answer: Iterable[Found]) -> list[Found]:
+    return in_ctx(lambda: list(answer))  # the author's iterator may raise anything
 
 
 def _sound(candidates: list[Found]) -> list[Found]:

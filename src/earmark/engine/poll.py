@@ -8,6 +8,7 @@ one effect's author gets wrong stands in no other's way.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from earmark.domain.command import ExternalJob
@@ -23,7 +24,7 @@ from earmark.domain.outcome import Found, Job
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder
 from earmark.engine.ask_to_stop import ask_to_stop, wants_stop
-from earmark.engine.authored import in_ctx
+from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
 from earmark.engine.confirm import confirm
 from earmark.engine.due import Check, by_command, due, failed_to_ask, postpone
@@ -85,7 +86,7 @@ def _poll(
     for command, group in by_command(checks).items():
         if deadline.passed():
             return
-        if command.poll_many.__func__ is ExternalJob.poll_many.__func__:  # type: ignore[attr-defined]
+        if not overrides(command, "poll_many"):
             yield from _one_by_one(group, deadline)
             continue
         try:
@@ -107,7 +108,7 @@ def _one_by_one(
         try:
             job = check.effect.external_id or ""
             ctx = check.ctx(deadline)
-            answer: Answer = in_ctx(lambda: check.command.poll(ctx, job))  # noqa: B023
+            answer: Answer = in_ctx(partial(check.command.poll, ctx, job))
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             answer = error
         boundary("poll.answered")

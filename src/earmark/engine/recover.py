@@ -7,6 +7,7 @@ its send open until its process is proved gone.
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from earmark.domain.command import OnRestart
 from earmark.domain.errors import CommitUnknown, Stale, Unavailable
@@ -69,7 +70,7 @@ def _recover_many(engine: Engine, left: Sequence[Task], why: str) -> int:
     for start in range(0, len(left), _BATCH):
         some = left[start : start + _BATCH]
         try:
-            engine.write(lambda tx, some=some: _each(tx, some, why))  # type: ignore[misc]
+            engine.write(partial(_each, some=some, why=why))
             count += len(some)
         except (Stale, Unavailable, CommitUnknown):
             # One of them has moved on, or makes trouble: row by row (rule 10).
@@ -77,8 +78,8 @@ def _recover_many(engine: Engine, left: Sequence[Task], why: str) -> int:
     return count
 
 
-def _each(tx: Transaction, left: Sequence[Task], why: str) -> None:
-    for task in left:
+def _each(tx: Transaction, some: Sequence[Task], why: str) -> None:
+    for task in some:
         _recover(tx, task, why)
 
 

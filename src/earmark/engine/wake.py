@@ -34,7 +34,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
         raise AssertionError(f"{task.id} cannot end: its effect is {effect.state}")
     if task.cancelled_by == DEADLINE:
-        how = how.stopped_by(DEADLINE, sent=placeholders.ever_sent(tx, task))
+        how = how.out_of_time(sent=placeholders.ever_sent(tx, task))
     how = _by_verdict(task, how)
     ended = tasks.move(
         tx,
@@ -142,7 +142,9 @@ def _stop_children(
     locked = tasks.lock(tx, children)
     unsent = droppable(tx, locked.values())
     if len(unsent) >= _MANY:
-        how = End.cancelled(why).stopped_by(by, sent=False)
+        how = End.cancelled(why)
+        if by == DEADLINE:
+            how = how.out_of_time(sent=False)
         if parent.verdict is None:
             error = how.error or {"code": str(how.outcome), "message": why}
             verdict = Outcome.CANCELLED

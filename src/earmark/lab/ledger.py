@@ -54,7 +54,7 @@ def read(site: Site) -> Json:
     return {
         table: [
             {**dict(row), "at": iso(row["at"])}
-            for row in site.rows(f"SELECT * FROM {table} ORDER BY seq")  # noqa: S608
+            for row in site.rows(f"SELECT * FROM {table} ORDER BY seq")  # noqa: S608 - names of ours
         ]
         for table in ("requests", "effects")
     }

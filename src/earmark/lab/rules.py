@@ -51,7 +51,7 @@ class Rule:
             return False
         if self.probability is None:
             return True
-        dice = random.Random(f"{self.seed}:{self.matched}")  # noqa: S311
+        dice = random.Random(f"{self.seed}:{self.matched}")  # noqa: S311 - not a secret
         return dice.random() < self.probability
 
 

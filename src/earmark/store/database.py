@@ -179,7 +179,8 @@ class Database:
                 if tired or not _worth_repeating(error):
                     raise _explained(error, self.url) from error
             # Jitter keeps contenders from meeting again at the same instant.
-            time.sleep(random.uniform(0.2, 1.0) * min(0.01 * 2**number, 0.5))  # noqa: S311
+            part = random.uniform(0.2, 1.0)  # noqa: S311 - not a secret
+            time.sleep(part * min(0.01 * 2**number, 0.5))
         raise AssertionError("the last attempt returns or raises")
 
 

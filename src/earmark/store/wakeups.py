@@ -10,7 +10,7 @@ then, so a lost wake-up costs seconds and never a hang.
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -110,8 +110,8 @@ class Wakeups:
         return self._engine.dialect.name == "sqlite"
 
     @staticmethod
-    def _start(target: object, name: str) -> threading.Thread:
-        thread = threading.Thread(target=target, name=name, daemon=True)  # type: ignore[arg-type]
+    def _start(target: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         return thread
 

@@ -81,7 +81,7 @@ async def get_task(
     if seconds is not None:
         headers["Preference-Applied"] = f"wait={seconds}"
     if tag in (word.strip() for word in if_none_match.split(",")):
-        return Response(status_code=304, headers=headers)  # type: ignore[return-value]
+        return Response(status_code=304, headers=headers)  # type: ignore[return-value]  # FastAPI sends it as it is
     response.headers.update(headers)
     return document
 

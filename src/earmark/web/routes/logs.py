@@ -1,6 +1,7 @@
 """A task's whole log: to look through, and to take away."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -76,8 +77,7 @@ def batches(site: Site, task_id: str) -> Iterator[str]:
     """Read a log piece by piece: a text of many lines for each."""
     seen = 0
     while True:
-        after = seen
-        lines = site.read(lambda tx: journal.lines(tx, task_id, after=after))  # noqa: B023
+        lines = site.read(partial(journal.lines, task_id=task_id, after=seen))
         if not lines:
             return
         seen = lines[-1].number
