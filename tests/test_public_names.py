@@ -10,8 +10,8 @@ PUBLIC = """
     Action Child Command Composite Credentials Ctx Deadlines Disks Done Doubt
     ExternalJob Failed Found Images InventorySource Job JobUnknown Lock Machines
     NameTaken NotSent OnRestart Power ProviderRef Refused Rejected Results Retry Running
-    Secret Snapshots TemplateRef Templates Throttled Tx VmRef WhenLocked exclusive
-    shared
+    Secret Snapshots TemplateRef Templates Tenants Throttled Tx VmRef WhenLocked
+    exclusive shared
 """
 
 

@@ -15,6 +15,7 @@ from earmark.domain.capabilities import (
     Power,
     Snapshots,
     Templates,
+    Tenants,
 )
 from earmark.domain.command import (
     Action,
@@ -75,6 +76,7 @@ __all__ = [
     "Snapshots",
     "TemplateRef",
     "Templates",
+    "Tenants",
     "Throttled",
     "Tx",
     "VmRef",

@@ -322,3 +322,13 @@ def test_a_snapshot_is_shown_with_its_vm(house: House) -> None:
     taken = house.earmark.run("run", "CreateSnapshot", "--vm", "web02", "--name", "v1")
     assert taken.code == 0, taken
     assert "v1, " in house.earmark.run("vms", "show", "web02").out
+
+
+def test_a_tenant_is_created_by_its_options(house: House) -> None:
+    words = ("run", "CreateTenant", "--provider", "lab", "--name", "research")
+    made = house.earmark.run(*words, "--description", "Trials")
+    assert made.code == 0, made
+    house.earmark.run(*words).refused(2, "research", "Choose another name")
+    refused = house.earmark.run(*words[:-1], "¿research?")
+    assert refused.code == 1
+    assert "begins with a letter or a digit" in refused.err

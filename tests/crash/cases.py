@@ -7,6 +7,7 @@ from earmark.commands import (
     AddVmTemplate,
     CreateImageTemplate,
     CreateSnapshot,
+    CreateTenant,
     MoveDisk,
     PowerMany,
     PowerOff,
@@ -160,6 +161,11 @@ PRODUCT = (
         "CreateSnapshot",
         lambda url: CreateSnapshot(vm=_VM, name="before"),
         ("CreateSnapshot",),
+    ),
+    Case(
+        "CreateTenant",
+        lambda url: CreateTenant(provider="lab", name="blue", description="Research"),
+        ("CreateTenant",),
     ),
     Case(
         "MoveDisk",

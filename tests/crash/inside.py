@@ -27,7 +27,7 @@ from earmark.lab.site import Site
 from earmark.providers.transport import Answer, Request
 from earmark.store import inventory
 from earmark.store import placeholders as effects
-from earmark.store.schema import disks, snapshots, templates, vms
+from earmark.store.schema import disks, snapshots, templates, tenants, vms
 from tests import invariants
 from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
@@ -129,7 +129,7 @@ class InsideLab(Provider):
         listing = session.capability(InventorySource, Deadline(10)).list_all()
 
         def take_over(tx: EngineTx) -> None:
-            for table in (disks, snapshots, templates, vms):
+            for table in (disks, snapshots, templates, tenants, vms):
                 tx.store.execute(sa.delete(table))
             tx.apply_listing(cases.LAB_ID, listing, tx.now)
 

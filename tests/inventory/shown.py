@@ -13,18 +13,20 @@ from earmark.domain.inventory import (
     ObservedDisk,
     ObservedSnapshot,
     ObservedTemplate,
+    ObservedTenant,
     ObservedVm,
     PowerState,
     Provider,
     Snapshot,
     Template,
+    Tenant,
     Vm,
 )
 from earmark.engine.enqueue import open_tx
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.inventory.observe import Changes, apply_listing, observe_vm
-from earmark.store import inventory, snapshots
+from earmark.store import inventory, snapshots, tenants
 from earmark.store.database import Transaction
 from tests.peers.lab import eventually
 
@@ -73,10 +75,18 @@ class Shown:
         *vms: ObservedVm,
         templates: tuple[ObservedTemplate, ...] = (),
         snapshots: tuple[ObservedSnapshot, ...] = (),
+        tenants: tuple[ObservedTenant, ...] = (),
         lag: float = 0,
     ) -> Changes:
         return self.engine.write(
-            self.applied(began, *vms, templates=templates, snapshots=snapshots, lag=lag)
+            self.applied(
+                began,
+                *vms,
+                templates=templates,
+                snapshots=snapshots,
+                tenants=tenants,
+                lag=lag,
+            )
         )
 
     @staticmethod
@@ -85,15 +95,23 @@ class Shown:
         *vms: ObservedVm,
         templates: tuple[ObservedTemplate, ...] = (),
         snapshots: tuple[ObservedSnapshot, ...] = (),
+        tenants: tuple[ObservedTenant, ...] = (),
         lag: float = 0,
     ) -> Work[Changes]:
-        whole, late = Listing(vms, templates, snapshots), timedelta(seconds=lag)
+        whole = Listing(vms, templates, snapshots, tenants)
+        late = timedelta(seconds=lag)
         return lambda tx: apply_listing(tx, "p-1", whole, began, late)
 
     def made(self, name: str, external_id: str = "t-1") -> Work[Template]:
         """A command of ours has made a template."""
         return lambda tx: open_tx(self.engine, tx).add_template(
             name, provider="p-1", external_id=external_id, images=["i"], vm="vm-9"
+        )
+
+    def made_tenant(self, name: str, external_id: str = "n-1") -> Work[Tenant]:
+        """A command of ours has made a tenant."""
+        return lambda tx: open_tx(self.engine, tx).add_tenant(
+            name, provider="p-1", external_id=external_id, description="ours"
         )
 
     def changed(self, work: Callable[[EngineTx], Any]) -> None:
@@ -118,6 +136,9 @@ class Shown:
 
     def templates(self) -> list[Template]:
         return self.engine.read(lambda tx: inventory.list_templates(tx, "p-1"))
+
+    def tenants(self) -> list[Tenant]:
+        return self.engine.read(tenants.list_tenants)
 
     def overtaken(self, first: Work[Any], second: Work[T]) -> T:
         """Run `second` while `first` has written and not committed: the result of

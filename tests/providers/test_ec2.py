@@ -14,6 +14,7 @@ from earmark.domain.capabilities import (
     InventorySource,
     Power,
     Templates,
+    Tenants,
     VerifyCode,
 )
 from earmark.domain.connector import ProviderConfig, settings_of
@@ -242,8 +243,8 @@ def test_a_region_without_instances_is_an_empty_listing(moto: MotoProcess) -> No
     assert site.client(InventorySource).list_all().vms == ()
 
 
-@pytest.mark.parametrize("capability", [Images, Templates])
-def test_images_and_templates_are_not_supported(capability: Any) -> None:
+@pytest.mark.parametrize("capability", [Images, Templates, Tenants])
+def test_images_templates_and_tenants_are_not_supported(capability: Any) -> None:
     with pytest.raises(Unsupported, match=capability.__name__):
         EC2.client(capability)
 

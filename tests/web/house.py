@@ -108,8 +108,8 @@ class House:
         self.lab.kill()
         self.engine.close()
 
-    def add_lab(self, name: str = "lab", zone: str = "default") -> Provider:
-        """The lab as a provider whose inventory is known; needs the worker."""
+    def add_quiet_lab(self, name: str = "lab", zone: str = "default") -> Provider:
+        """The lab as a provider; its first refresh is queued and not waited for."""
 
         def work(tx: Any) -> Provider:
             return onboarding.add_provider(
@@ -121,7 +121,11 @@ class House:
                 secret_ids=onboarding.seal_all(tx, {"password": PASSWORD}),
             )
 
-        provider = transact(self.engine, work)
+        return transact(self.engine, work)
+
+    def add_lab(self, name: str = "lab", zone: str = "default") -> Provider:
+        """The lab as a provider whose inventory is known; needs the worker."""
+        provider = self.add_quiet_lab(name, zone)
         refresh = transact(
             self.engine, lambda tx: RefreshProvider(provider=provider.id).enqueue(tx)
         )

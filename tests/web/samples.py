@@ -22,6 +22,8 @@ from earmark.web.pages import (
     TasksPage,
     TemplateFormPage,
     TemplatesPage,
+    TenantFormPage,
+    TenantsPage,
     VmPage,
     VmsPage,
     WaitPage,
@@ -42,6 +44,7 @@ from earmark.web.views import (
     TaskError,
     TaskView,
     TemplateView,
+    TenantView,
     VmView,
     WaitingFor,
     WorkerView,
@@ -315,6 +318,23 @@ TEMPLATES = (
     TemplateView("t2", "minimal", LAB, None, 1, ago(days=40), None),
 )
 
+TENANTS = (
+    TenantView(
+        "n1",
+        "research",
+        "Everything that is tried out and thrown away again",
+        LAB,
+        ago(days=2),
+        Ref("task", "1", "Create tenant research at Lab east", "/tasks/1"),
+    ),
+    TenantView("n2", "shop", "", LAB, ago(days=40), None),
+)
+TENANT_FIELDS = (
+    FormField("provider", "Provider", "select", value="Lab", choices=("Lab", "West")),
+    FormField("name", "Name", value="shop", error="is taken"),
+    FormField("description", "Description", required=False),
+)
+
 FIELDS = (
     FormField("name", "Name", value="Lab north"),
     FormField(
@@ -424,6 +444,10 @@ PAGES: Mapping[str, Page] = {
     ),
     "templates": TemplatesPage(TEMPLATES),
     "templates-none": TemplatesPage(()),
+    "tenants": TenantsPage(TENANTS),
+    "tenants-none": TenantsPage(()),
+    "tenant-new": TenantFormPage(TENANT_FIELDS, "key-1"),
+    "tenant-new-nowhere": TenantFormPage((), "key-1"),
     "workers": WorkersPage(ZONES),
     "error": ErrorPage(
         404,

@@ -171,7 +171,7 @@ def test_no_page_complains(page: Page, house: House) -> None:
         page.goto(house.url + path)
         expect_live(page)
     page.goto(f"{house.url}/tasks/{task}/log?q=queued")
-    for path in ("/providers", "/templates", "/workers"):
+    for path in ("/providers", "/templates", "/tenants", "/workers"):
         page.goto(house.url + path)
         expect_live(page)
     assert complaints == []

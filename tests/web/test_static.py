@@ -121,6 +121,7 @@ def every_fragment() -> list[fragments.Fragment]:
         fragments.provider_panel(provider),
         fragments.provider_tasks(provider, ()),
         fragments.templates_body(samples.TEMPLATES),
+        fragments.tenants_body(samples.TENANTS),
         fragments.zones(samples.ZONES),
     ]
 

@@ -210,7 +210,7 @@ def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
     topics = parse(
         f"vms:q=w&after=a/b,vm:none,tasks:newest={task}&state=queued,task:{task},"
         f"wait:/tasks/{task}/wait?next=task,providers,templates,workers"
-    )
+    ) | parse("tenants")
     shown = engine.read(lambda tx: Composer().compose(tx, topics))
     told = {topic.name: len(found) for topic, found in shown.items()}
     assert told == {
@@ -221,5 +221,6 @@ def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
         "wait": 1,
         "providers": 0,
         "templates": 1,
+        "tenants": 1,
         "workers": 1,
     }

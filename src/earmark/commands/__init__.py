@@ -1,4 +1,4 @@
-"""The commands that ship with Earmark: power, disks, VMs, templates,
+"""The commands that ship with Earmark: power, disks, VMs, templates, tenants,
 credentials, inventory."""
 
 from earmark.commands.credentials import VerifyCredentials
@@ -7,12 +7,14 @@ from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
 from earmark.commands.power_plans import PowerMany, RestartVm
 from earmark.commands.refresh import RefreshProvider
 from earmark.commands.template import AddVmTemplate, CreateImageTemplate, SealTemplate
+from earmark.commands.tenant import CreateTenant
 from earmark.commands.vm import CreateSnapshot, RemoveVm, RemoveVmRecord
 
 __all__ = [
     "AddVmTemplate",
     "CreateImageTemplate",
     "CreateSnapshot",
+    "CreateTenant",
     "MoveDisk",
     "PowerMany",
     "PowerOff",

@@ -13,6 +13,7 @@ from earmark.domain.inventory import (
     Provider,
     Snapshot,
     Template,
+    Tenant,
     Vm,
 )
 from earmark.domain.secret import Secret
@@ -88,6 +89,16 @@ class Tx(Protocol):
         vm: str | None = None,
     ) -> Template:
         """Write a template that exists at the provider into the inventory."""
+        ...
+
+    def tenant_named(self, provider: str, name: str) -> Tenant | None:
+        """The provider's tenant of that name, if we know one."""
+        ...
+
+    def add_tenant(
+        self, name: str, *, provider: str, external_id: str, description: str = ""
+    ) -> Tenant:
+        """Write a tenant that exists at the provider into the inventory."""
         ...
 
     def user_of_image(self, provider: str, image: str) -> Vm | None:

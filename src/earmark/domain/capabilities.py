@@ -140,6 +140,22 @@ class Templates:
         raise _unsupported(self, "find")
 
 
+class Tenants:
+    """Makes tenants: who a provider's resources are shared out to."""
+
+    def create(self, name: str, description: str, *, token: str) -> str:
+        """Start making it; returns the job's handle."""
+        raise _unsupported(self, "create")
+
+    def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How the jobs stand (a done one's result is the tenant's id)."""
+        raise _unsupported(self, "jobs")
+
+    def find(self, token: str) -> Sequence[Found]:
+        """Every job or tenant that carries the token."""
+        raise _unsupported(self, "find")
+
+
 class Snapshots:
     """Takes snapshots of VMs."""
 

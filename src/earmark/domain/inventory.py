@@ -1,5 +1,5 @@
-"""What there is: providers, zones, VMs with disks and snapshots, templates; ours and
-as observed."""
+"""What there is: providers, zones, VMs with disks and snapshots, templates, tenants;
+ours and as observed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,12 +60,22 @@ class ObservedSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedTenant:
+    """A tenant as a provider shows it at one moment."""
+
+    external_id: str
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """Everything that a provider listed in one fetch."""
 
     vms: tuple[ObservedVm, ...] = ()
     templates: tuple[ObservedTemplate, ...] = ()
     snapshots: tuple[ObservedSnapshot, ...] = ()
+    tenants: tuple[ObservedTenant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,19 @@ class Snapshot:
     external_id: str
     name: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant in our inventory; `task_id` is the task that made it, if ours did."""
+
+    id: str
+    provider_id: str
+    external_id: str
+    name: str
+    description: str
+    created_at: datetime
+    task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ def in_the_way(tx: Transaction, obstacle: locks.Obstacle) -> str:
     what = "VM" if kind == "vm" else kind.replace("-", " ").capitalize()
     known = kind in ("vm", "provider", "template")
     name = inventory.name_of(tx, kind, obstacle.name) if known else obstacle.name
+    if kind.endswith("-name") and "/" in name:
+        # Unique at one provider only, and so locked as PROVIDER/NAME.
+        provider, _, own = name.partition("/")
+        name = f"{inventory.name_of(tx, 'provider', provider)}/{own}"
     verb = "is waited for, earlier," if obstacle.queued else "is locked"
     return f"{what} {name} {verb} by “{obstacle.title}” (task {obstacle.task_id})"
 

@@ -15,15 +15,15 @@ from earmark.domain.inventory import (
     Provider,
     Snapshot,
     Template,
+    Tenant,
     Vm,
 )
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
-from earmark.inventory import commanded
+from earmark.inventory import commanded, listed
 from earmark.inventory import observe as observing
-from earmark.inventory import snapshots as snapshotting
-from earmark.store import images, inventory, journal, snapshots
+from earmark.store import images, inventory, journal, schema, snapshots, tenants
 from earmark.store.database import Transaction
 
 
@@ -123,8 +123,26 @@ class EngineTx:
             "images": list(images),
             "vm_id": vm,
         }
-        template_id = observing.add_template(self.store, provider_id, made)
+        template_id = listed.add(self.store, schema.templates, provider_id, made)
         return inventory.template(self.store, template_id)
+
+    def tenant_named(self, provider: str, name: str) -> Tenant | None:
+        """The provider's tenant of that name, if we know one."""
+        return tenants.tenant_named(self.store, self.provider(provider).id, name)
+
+    def add_tenant(
+        self, name: str, *, provider: str, external_id: str, description: str = ""
+    ) -> Tenant:
+        """Write a tenant that exists at the provider."""
+        made = {
+            "external_id": external_id,
+            "name": name,
+            "description": description,
+            "task_id": self.task.id if self.task else None,
+        }
+        provider_id = self.provider(provider).id
+        tenant_id = listed.add(self.store, schema.tenants, provider_id, made)
+        return tenants.tenant(self.store, tenant_id)
 
     def user_of_image(self, provider: str, image: str) -> Vm | None:
         """The VM that has a disk on a provider's image."""
@@ -134,9 +152,11 @@ class EngineTx:
     def add_snapshot(self, name: str, *, vm: str, external_id: str) -> Snapshot:
         """Write a snapshot that exists at the provider."""
         owner = self.vm(vm)
-        made = snapshotting.add_snapshot(self.store, owner, external_id, name)
+        made = {"vm_id": owner.id, "external_id": external_id, "name": name}
+        provider_id, table = owner.provider_id, schema.snapshots
+        snapshot_id = listed.add(self.store, table, provider_id, made)
         known = snapshots.of_vm(self.store, owner.id)
-        return next(snapshot for snapshot in known if snapshot.id == made)
+        return next(snapshot for snapshot in known if snapshot.id == snapshot_id)
 
     def disk_changed(self, vm: str, disk: ObservedDisk) -> None:
         """Write a VM's disk as it was seen."""

@@ -2,7 +2,7 @@
 never wins, nor does a listing within the provider's lag after a command of ours."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,13 +12,13 @@ from earmark.domain.inventory import (
     Disk,
     Listing,
     ObservedDisk,
-    ObservedTemplate,
     ObservedVm,
 )
+from earmark.inventory import listed
 from earmark.inventory.recency import newer
-from earmark.inventory.snapshots import apply_snapshots
 from earmark.store import inventory as rows
 from earmark.store.database import Transaction
+from earmark.store.schema import snapshots, templates, tenants
 
 
 @dataclass(slots=True)
@@ -59,25 +59,6 @@ def observe_vm(
     return True
 
 
-def add_template(tx: Transaction, provider_id: str, made: dict[str, Any]) -> str:
-    """Write a template that a command of ours has made; returns its id. A refresh that
-    listed it meanwhile may have been quicker."""
-    external_id = made["external_id"]
-    values = made | {
-        "provider_id": provider_id,
-        "observed_at": tx.now,
-        "command_at": tx.now,
-    }
-    row = rows.lock_templates(tx, provider_id, [external_id]).get(external_id)
-    if row is None:
-        template_id = rows.insert_template(tx, values)
-        if template_id is not None:
-            return template_id
-        row = rows.lock_templates(tx, provider_id, [external_id])[external_id]
-    rows.change_template(tx, row.id, values)
-    return str(row.id)
-
-
 def apply_listing(
     tx: Transaction,
     provider_id: str,
@@ -109,8 +90,7 @@ def apply_listing(
         if row.gone_at is None and not newer(row, began, lag):
             changes.gone += 1
             rows.vm_gone(tx, row.id, began)
-    _apply_templates(tx, provider_id, listing.templates, began, lag)
-    apply_snapshots(tx, provider_id, listing.snapshots, began, lag)
+    _apply_others(tx, provider_id, listing, began, lag)
     return changes
 
 
@@ -167,39 +147,26 @@ def _same_disks(stored: Sequence[Disk], seen: ObservedVm) -> bool:
     )
 
 
-def _apply_templates(
+def _apply_others(
     tx: Transaction,
     provider_id: str,
-    listed: Sequence[ObservedTemplate],
+    listing: Listing,
     began: datetime,
     lag: timedelta,
 ) -> None:
-    known = rows.lock_templates(tx, provider_id)
-    same = []
-    for seen in listed:
-        row = known.pop(seen.external_id, None)
-        values = {
-            "external_id": seen.external_id,
-            "name": seen.name,
-            "images": list(seen.images),
-            "observed_at": began,
-        }
-        if row is None:
-            if rows.insert_template(tx, values | {"provider_id": provider_id}):
-                continue
-            row = rows.lock_templates(tx, provider_id, [seen.external_id])[
-                seen.external_id
-            ]
-        if newer(row, began, lag):
-            continue
-        if row.gone_at is None and (row.name, row.images) == (
-            seen.name,
-            list(seen.images),
-        ):
-            same.append(row.id)
-        else:
-            rows.change_template(tx, row.id, values)
-    rows.touch_templates(tx, same, began)
-    for row in known.values():
-        if row.gone_at is None and not newer(row, began, lag):
-            rows.template_gone(tx, row.id, began)
+    """Write all that has one row each, once the VMs are written; a snapshot of a VM
+    that we do not know is left out."""
+    owners = rows.vms_of(tx, provider_id)
+    shown: dict[sa.Table, list[dict[str, Any]]] = {
+        templates: [
+            asdict(it) | {"images": list(it.images)} for it in listing.templates
+        ],
+        tenants: [asdict(it) for it in listing.tenants],
+        snapshots: [
+            {"external_id": it.external_id, "name": it.name, "vm_id": owners[it.vm].id}
+            for it in listing.snapshots
+            if it.vm in owners
+        ],
+    }
+    for table, things in shown.items():
+        listed.apply(tx, table, provider_id, things, began, lag)

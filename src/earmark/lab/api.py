@@ -111,6 +111,20 @@ OPERATIONS = (
         {"name": str, "vm": str, "images": list},
     ),
     Operation("DELETE", "/api/templates/{template}", "template.delete"),
+    Operation(
+        "GET",
+        "/api/tenants",
+        answer=lambda call: {
+            "tenants": views.tenants(call.site, call.shape.lag_seconds)
+        },
+    ),
+    Operation(
+        "POST",
+        "/api/tenants",
+        "tenant.create",
+        {"name": str},
+        optional={"description": ""},
+    ),
     Operation("GET", "/api/tasks", answer=_tasks),
     Operation(
         "GET",

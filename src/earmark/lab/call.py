@@ -34,8 +34,9 @@ class Operation:
     """One thing the API can be asked for.
 
     A read has no ``verb`` and has an ``answer``. A change has a ``verb``, and
-    ``fields`` names what its body must hold, with the type of each. ``path`` is in
-    Starlette's notation; its parameters become the command's.
+    ``fields`` names what its body must hold, with the type of each, and ``optional``
+    the texts that it may hold, with what they are otherwise. ``path`` is in Starlette's
+    notation; its parameters become the command's.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Operation:
     verb: str | None = None
     fields: Mapping[str, type] = field(default_factory=dict)
     answer: "Callable[[Call], Json] | None" = None
+    optional: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,6 +81,10 @@ class Call:
             if not isinstance(value, kind) or not value:
                 raise Refused(400, "bad-request", f"{name} must be a {kind.__name__}")
             params[name] = value
+        for name, otherwise in self.operation.optional.items():
+            params[name] = self.body.get(name, otherwise)
+            if not isinstance(params[name], str):
+                raise Refused(400, "bad-request", f"{name} must be a str")
         return Command(self.operation.verb, params, self.token)
 
     async def handle(self) -> Ending:

@@ -11,13 +11,12 @@ SEEDS = ("demo", "disks", "empty")
 class LabConfig:
     """Settings of one lab; every duration is in seconds.
 
-    ``state`` is the lab's own directory and is created when missing. ``port`` 0
-    picks a free port. ``short_seconds`` is the duration of creating a template and
-    of deletions. ``seed`` fills an empty site with a few machines (``demo``) or
-    with one of many disks (``disks``), or leaves it so (``empty``); a site that
-    exists is never seeded again. With ``certfile`` the
-    lab speaks TLS; ``keyfile`` may be left out when the certificate's file also
-    holds the key.
+    ``state`` is the lab's own directory and is created when missing. ``port`` 0 picks a
+    free port. ``short_seconds`` is the duration of deletions and of creating anything
+    but a copy. ``seed`` fills an empty site with a few machines (``demo``) or with one
+    of many disks (``disks``), or leaves it so (``empty``); a site that exists is never
+    seeded again. With ``certfile`` the lab speaks TLS; ``keyfile`` may be left out when
+    the certificate's file also holds the key.
 
     Raises ValueError for a host other than 127.0.0.1, an unknown seed, a negative
     duration, or a key without a certificate.

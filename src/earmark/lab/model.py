@@ -21,6 +21,7 @@ JOB_VERBS = (
     "image.delete",
     "template.create",
     "template.delete",
+    "tenant.create",
 )
 """Verbs that are accepted as a task and land later."""
 

@@ -46,6 +46,13 @@ CREATE TABLE IF NOT EXISTS templates (
     token TEXT,
     created_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS tenants (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT NOT NULL,
+    token TEXT,
+    created_at REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS snapshots (
     id TEXT PRIMARY KEY,
     vm TEXT NOT NULL REFERENCES vms,

@@ -62,6 +62,15 @@ def template(site: Site, template_id: str) -> Json:
     )
 
 
+def tenants(site: Site, lag: float = 0.0) -> list[Json]:
+    """Return all tenants, oldest first."""
+    rows = site.rows(
+        "SELECT * FROM tenants WHERE created_at <= ? ORDER BY created_at, name",
+        site.now() - lag,
+    )
+    return [_dated(row) for row in rows]
+
+
 def tasks(
     site: Site,
     lag: float = 0.0,

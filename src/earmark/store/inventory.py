@@ -18,7 +18,7 @@ from earmark.domain.inventory import (
     Vm,
     Zone,
 )
-from earmark.store import dialect
+from earmark.store import dialect, listed
 from earmark.store.database import Transaction
 from earmark.store.schema import disks, providers, templates, vms, zones
 from earmark.store.wakeups import Topic
@@ -168,22 +168,7 @@ def lock_vms(
 ) -> dict[str, sa.Row[Any]]:
     """As `vms_of`, these or all, and nobody else writes them until we commit: what is
     judged from the rows (rule 18) then still holds when they are written."""
-    return lock_rows(tx, vms, provider_id, external_ids)
-
-
-def lock_rows(
-    tx: Transaction,
-    table: sa.Table,
-    provider_id: str,
-    external_ids: Sequence[str] | None,
-) -> dict[str, sa.Row[Any]]:
-    """External id → row of these or all of a provider's things of one table; nobody
-    else writes them until we commit."""
-    query = sa.select(table).where(table.c.provider_id == provider_id)
-    if external_ids is not None:
-        query = query.where(table.c.external_id.in_(external_ids))
-    rows = tx.execute(dialect.for_update(query.order_by(table.c.id)))
-    return {row.external_id: row for row in rows}
+    return listed.lock(tx, vms, provider_id, external_ids)
 
 
 def insert_vm(tx: Transaction, values: dict[str, Any]) -> str | None:
@@ -205,17 +190,7 @@ def change_vm(tx: Transaction, vm_id: str, values: dict[str, Any]) -> None:
 
 def touch_vms(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
     """Seen again, and nothing about them has changed."""
-    touch_rows(tx, vms, ids, observed_at)
-
-
-def touch_rows(
-    tx: Transaction, table: sa.Table, ids: Sequence[str], observed_at: datetime
-) -> None:
-    """Rows of one table were seen again, and nothing about them has changed."""
-    if ids:
-        change = sa.update(table).where(table.c.id == sa.bindparam("which"))
-        change = change.values(observed_at=observed_at)
-        tx.execute(change, [{"which": identity} for identity in ids])
+    listed.touch(tx, vms, ids, observed_at)
 
 
 def vm_gone(
@@ -312,47 +287,6 @@ def template(tx: Transaction, ref: str) -> Template:
     if row is None:
         raise UnknownName(f"There is no template {ref!r}.")
     return _template(row)
-
-
-def lock_templates(
-    tx: Transaction, provider_id: str, external_ids: Sequence[str] | None = None
-) -> dict[str, sa.Row[Any]]:
-    """External id → row of these or all templates of a provider, the gone ones too;
-    nobody else writes them until we commit."""
-    return lock_rows(tx, templates, provider_id, external_ids)
-
-
-def insert_template(tx: Transaction, values: dict[str, Any]) -> str | None:
-    """Insert a template; returns its id, or None when somebody has just done so."""
-    tx.wake(Topic.CHANGES)
-    unknown = {"vm_id": None, "command_at": None, "gone_at": None}
-    row = unknown | values | {"id": new_id(), "created_at": tx.now}
-    return row["id"] if dialect.insert_new(tx.connection, templates, row) else None
-
-
-def change_template(tx: Transaction, template_id: str, values: dict[str, Any]) -> None:
-    """Change a locked template, which exists."""
-    tx.execute(
-        sa.update(templates)
-        .where(templates.c.id == template_id)
-        .values({"gone_at": None} | values)
-    )
-    tx.wake(Topic.CHANGES)
-
-
-def touch_templates(tx: Transaction, ids: Sequence[str], observed_at: datetime) -> None:
-    """Seen again, and nothing about them has changed."""
-    touch_rows(tx, templates, ids, observed_at)
-
-
-def template_gone(tx: Transaction, template_id: str, since: datetime) -> None:
-    """A whole listing lacks it, which is an observation too."""
-    tx.execute(
-        sa.update(templates)
-        .where(templates.c.id == template_id)
-        .values(gone_at=since, observed_at=since)
-    )
-    tx.wake(Topic.CHANGES)
 
 
 def name_of(tx: Transaction, kind: str, object_id: str) -> str:

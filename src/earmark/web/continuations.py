@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from earmark.domain.errors import UnknownName
 from earmark.web.onboarding import create_provider
 from earmark.web.site import Site
+from earmark.web.tenancy import meanwhile, tenant_created
 from earmark.web.views import TaskView
 
 
@@ -28,6 +29,7 @@ def _to_task(site: Site, task_id: str) -> str:
 CONTINUATIONS: Mapping[str, Continuation] = {
     "task": Continuation(_to_task, lambda task: task.href),
     "create-provider": Continuation(create_provider, lambda task: "/providers"),
+    "tenant-created": Continuation(tenant_created, meanwhile),
 }
 
 

@@ -16,6 +16,7 @@ there, so one message can serve every browser that listens to a topic.
 | `providers` | `provider_row` |
 | `provider:ID` | `provider_panel`, `provider_tasks` |
 | `templates` | `templates_body` |
+| `tenants` | `tenants_body` |
 | `workers` | `zones` |
 """
 
@@ -35,6 +36,7 @@ from earmark.web.views import (
     ProviderView,
     TaskView,
     TemplateView,
+    TenantView,
     VmView,
     ZoneView,
 )
@@ -198,6 +200,11 @@ def provider_tasks(provider: ProviderView, tasks: Sequence[TaskView]) -> Fragmen
 def templates_body(templates: Sequence[TemplateView]) -> Fragment:
     """Show every VM template."""
     return _fragment("templates_body", "templates", templates=templates)
+
+
+def tenants_body(tenants: Sequence[TenantView]) -> Fragment:
+    """Show every tenant."""
+    return _fragment("tenants_body", "tenants", tenants=tenants)
 
 
 def zones(zones: Sequence[ZoneView]) -> Fragment:

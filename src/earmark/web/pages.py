@@ -22,6 +22,7 @@ from earmark.web.views import (
     Ref,
     TaskView,
     TemplateView,
+    TenantView,
     VmView,
     ZoneView,
 )
@@ -342,6 +343,28 @@ class TemplatesPage(Page):
     heading = "Templates"
     topics = ("templates",)
     templates: tuple[TemplateView, ...]
+
+
+@dataclass(frozen=True)
+class TenantsPage(Page):
+    """All tenants."""
+
+    template = "tenants.html"
+    section = "tenants"
+    heading = "Tenants"
+    topics = ("tenants",)
+    tenants: tuple[TenantView, ...]
+
+
+@dataclass(frozen=True)
+class TenantFormPage(Page):
+    """The form that creates a tenant; without fields when no provider can."""
+
+    template = "tenant_new.html"
+    section = "tenants"
+    heading = "Create a tenant"
+    fields: tuple[FormField, ...]
+    idempotency_key: str
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,18 @@ class TemplateView:
 
 
 @dataclass(frozen=True)
+class TenantView:
+    """A tenant of a provider, and the task that made it if one of ours did."""
+
+    id: str
+    name: str
+    description: str
+    provider: ProviderRef
+    created_at: datetime
+    task: Ref | None
+
+
+@dataclass(frozen=True)
 class LogLine:
     """One line of a task's log; numbers start at 1 and have no gaps."""
 

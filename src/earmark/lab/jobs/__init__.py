@@ -7,7 +7,7 @@ is all that a verb is.
 
 from collections.abc import Mapping
 
-from earmark.lab.jobs import images, machines, snapshots, templates
+from earmark.lab.jobs import images, machines, snapshots, templates, tenants
 from earmark.lab.jobs.plan import Job
 from earmark.lab.jobs.power import POWER
 
@@ -22,4 +22,5 @@ JOBS: Mapping[str, Job] = {
     "image.delete": images.DELETE,
     "template.create": templates.CREATE,
     "template.delete": templates.DELETE,
+    "tenant.create": tenants.CREATE,
 }

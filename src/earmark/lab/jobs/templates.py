@@ -4,25 +4,10 @@ import json
 import sqlite3
 from uuid import uuid4
 
+from earmark.lab.jobs.names import refuse_taken
 from earmark.lab.jobs.plan import Job, Landing, LandingFailed, Plan
 from earmark.lab.model import Command, Refused
 from earmark.lab.site import Site
-
-
-def _name_taken(site: Site, name: str) -> bool:
-    # A template that is on its way has its name already.
-    return (
-        site.row(
-            """SELECT 1 FROM templates WHERE name = ?
-            UNION ALL
-            SELECT 1 FROM tasks WHERE verb = 'template.create'
-            AND state IN ('init', 'running') AND fate = 'ok'
-            AND json_extract(params, '$.name') = ?""",
-            name,
-            name,
-        )
-        is not None
-    )
 
 
 def _check_create(site: Site, command: Command) -> Plan:
@@ -32,8 +17,7 @@ def _check_create(site: Site, command: Command) -> Plan:
     for image in params["images"]:
         if site.row("SELECT 1 FROM images WHERE id = ?", image) is None:
             raise Refused(409, "no-such-image", f"there is no image {image}")
-    if _name_taken(site, params["name"]):
-        raise Refused(409, "name-taken", "a template of this name exists")
+    refuse_taken(site, "template", params["name"])
     return Plan(str(uuid4()), site.config.short_seconds)
 
 

@@ -73,7 +73,7 @@ class Ec2Session:
         self._clients = clients
 
     def capability(self, capability: type[C], deadline: Deadline) -> C:
-        """Return the client; raises `Unsupported` for images and templates."""
+        """Return the client; raises `Unsupported` for what EC2 has not."""
         client = _CAPABILITIES.get(capability)
         if client is None:
             raise Unsupported(

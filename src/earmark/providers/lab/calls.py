@@ -18,6 +18,7 @@ REFUSALS = frozenset(
         (400, "bad-request"),
         (401, "unauthorised"),
         (404, "not-found"),
+        (409, "bad-name"),
         (409, "has-disks"),
         (409, "in-use"),
         (409, "name-taken"),
@@ -74,8 +75,8 @@ class Calls:
         return self._call("GET", where + asked)
 
     def listed(self, what: str, query: Mapping[str, str] | None = None) -> list[Any]:
-        """Return one of the lab's lists: `vms`, `images`, `snapshots`, `templates` or
-        `tasks`."""
+        """Return one of the lab's lists: `vms`, `images`, `snapshots`, `templates`,
+        `tenants` or `tasks`."""
         rows: list[Any] = self.read(path(what), query)[what]
         return rows
 

@@ -19,6 +19,7 @@ from earmark.domain.capabilities import (
     Power,
     Snapshots,
     Templates,
+    Tenants,
 )
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
 from earmark.domain.deadline import Deadline
@@ -31,6 +32,7 @@ from earmark.providers.lab.inventory import LabInventory
 from earmark.providers.lab.machines import LabDisks, LabMachines, LabSnapshots
 from earmark.providers.lab.power import LabPower
 from earmark.providers.lab.templates import LabTemplates
+from earmark.providers.lab.tenants import LabTenants
 from earmark.providers.transport import trust
 
 C = TypeVar("C")
@@ -85,6 +87,7 @@ _OPERATIONS = (
     _creation("snapshot.create"),
     _creation("image.copy"),
     _creation("template.create"),
+    _creation("tenant.create"),
 )
 
 _CAPABILITIES: Mapping[type[Any], Callable[[Calls], Any]] = {
@@ -93,6 +96,7 @@ _CAPABILITIES: Mapping[type[Any], Callable[[Calls], Any]] = {
     Power: LabPower,
     Images: LabImages,
     Templates: LabTemplates,
+    Tenants: LabTenants,
     Snapshots: LabSnapshots,
     Disks: LabDisks,
     Machines: LabMachines,

@@ -8,6 +8,7 @@ from earmark.domain.inventory import (
     ObservedDisk,
     ObservedSnapshot,
     ObservedTemplate,
+    ObservedTenant,
     ObservedVm,
     PowerState,
 )
@@ -15,13 +16,13 @@ from earmark.providers.lab.calls import Calls
 
 
 class LabInventory(InventorySource):
-    """Lists VMs, templates and snapshots."""
+    """Lists VMs, templates, snapshots and tenants."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
     def list_all(self) -> Listing:
-        """Everything in three requests, so not of one instant."""
+        """Everything in four requests, so not of one instant."""
         return Listing(
             vms=tuple(observed_vm(vm) for vm in self._calls.listed("vms")),
             templates=tuple(
@@ -39,6 +40,14 @@ class LabInventory(InventorySource):
                     name=snapshot["name"],
                 )
                 for snapshot in self._calls.listed("snapshots")
+            ),
+            tenants=tuple(
+                ObservedTenant(
+                    external_id=tenant["id"],
+                    name=tenant["name"],
+                    description=tenant["description"],
+                )
+                for tenant in self._calls.listed("tenants")
             ),
         )
 

@@ -1,7 +1,7 @@
 """The lab's tasks as jobs, for all that makes something new.
 
 A handle is a task's id. When the lab has forgotten the task but shows what it made,
-the handle is `image:ID`, `snapshot:ID` or `template:ID`, and the job is done by that.
+the handle is `image:ID`, `snapshot:ID` and so on, and the job is done by that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ _MADE = {
     "image.copy": "image",
     "snapshot.create": "snapshot",
     "template.create": "template",
+    "tenant.create": "tenant",
 }
 
 

@@ -24,6 +24,7 @@ from earmark.store.schema.inventory import (
     providers,
     snapshots,
     templates,
+    tenants,
     vms,
 )
 from earmark.store.schema.work import (
@@ -55,6 +56,7 @@ __all__ = [
     "task_needs",
     "tasks",
     "templates",
+    "tenants",
     "vms",
     "workers",
     "zones",

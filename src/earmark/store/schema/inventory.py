@@ -112,3 +112,20 @@ templates = sa.Table(
     sa.UniqueConstraint("provider_id", "external_id"),
     comment="VM templates.",
 )
+
+tenants = sa.Table(
+    "earmark_tenants",
+    metadata,
+    key("UUIDv7."),
+    column("provider_id", Id, "Where it lives.", to="earmark_providers.id"),
+    column("external_id", Name, "The provider's id of it."),
+    column("name", Name, "Its name there."),
+    column("description", sa.Text, "What it is for, in people's words."),
+    column("task_id", Id, "The task that made it, if one of ours did.", nullable=True),
+    instant("observed_at", "When the fetch behind this began (rule 18)."),
+    maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
+    maybe_instant("gone_at", "Since when a whole listing lacks it."),
+    instant("created_at", "When we first knew of it."),
+    sa.UniqueConstraint("provider_id", "external_id"),
+    comment="Tenants: who a provider's resources are shared out to.",
+)

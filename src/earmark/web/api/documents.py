@@ -169,6 +169,17 @@ class TemplateOut(BaseModel):
     created_at: datetime
 
 
+class TenantOut(BaseModel):
+    """A tenant of a provider."""
+
+    id: str
+    name: str
+    description: str
+    provider: str
+    created_at: datetime = Field(description="When it was first known of")
+    task: str | None = Field(description="The task that made it, if one of ours did")
+
+
 class ProviderOut(Document):
     """A provider, without a word of its secrets."""
 

@@ -1,4 +1,4 @@
-"""VMs, templates, providers, workers and zones over REST."""
+"""VMs, templates, tenants, providers, workers and zones over REST."""
 
 from collections import Counter
 from typing import Annotated, Any
@@ -16,12 +16,14 @@ from earmark.web.api.documents import (
     OneTaskOut,
     ProviderOut,
     TemplateOut,
+    TenantOut,
     VerifyIn,
     VmOut,
     WorkerOut,
     ZoneOut,
 )
 from earmark.web.reading import machines
+from earmark.web.reading.tenants import tenant_views
 from earmark.web.reading.workers import RECENT
 from earmark.web.routes.vms import power_command
 from earmark.web.site import site_of
@@ -84,6 +86,22 @@ def list_templates(request: Request) -> list[TemplateOut]:
             created_at=it.created_at,
         )
         for it in site_of(request).read(machines.template_views)
+    ]
+
+
+@router.get("/tenants")
+def list_tenants(request: Request) -> list[TenantOut]:
+    """Every tenant; `POST /commands/CreateTenant` creates one."""
+    return [
+        TenantOut(
+            id=it.id,
+            name=it.name,
+            description=it.description,
+            provider=it.provider.name,
+            created_at=it.created_at,
+            task=it.task.id if it.task else None,
+        )
+        for it in site_of(request).read(tenant_views)
     ]
 
 

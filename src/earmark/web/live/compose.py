@@ -10,7 +10,7 @@ from earmark.web import fragments
 from earmark.web.fragments import Fragment
 from earmark.web.listing import tasks_href, vms_more
 from earmark.web.live.topics import PageTopic
-from earmark.web.reading import machines, providers, tasks, workers
+from earmark.web.reading import machines, providers, tasks, tenants, workers
 
 #: What every page shows, whatever else it is about.
 EVERY = PageTopic("every")
@@ -47,6 +47,7 @@ class Composer:
             "providers": self._providers,
             "provider": self._provider,
             "templates": self._templates,
+            "tenants": self._tenants,
             "workers": self._workers,
         }
         for name, wanted in by_name.items():
@@ -166,6 +167,10 @@ class Composer:
 
     def _templates(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         body = self._press(fragments.templates_body, machines.template_views(tx))
+        return dict.fromkeys(wanted, (body,))
+
+    def _tenants(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.tenants_body, tenants.tenant_views(tx))
         return dict.fromkeys(wanted, (body,))
 
     def _workers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:

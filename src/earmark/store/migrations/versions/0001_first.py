@@ -1042,6 +1042,73 @@ def upgrade() -> None:
         comment="VM templates.",
     )
     op.create_table(
+        "earmark_tenants",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Where it lives.",
+        ),
+        sa.Column(
+            "external_id",
+            sa.String(length=200),
+            nullable=False,
+            comment="The provider's id of it.",
+        ),
+        sa.Column(
+            "name", sa.String(length=200), nullable=False, comment="Its name there."
+        ),
+        sa.Column(
+            "description",
+            sa.Text(),
+            nullable=False,
+            comment="What it is for, in people's words.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The task that made it, if one of ours did.",
+        ),
+        sa.Column(
+            "observed_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the fetch behind this began (rule 18).",
+        ),
+        sa.Column(
+            "command_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When a command of ours last wrote it (rule 18).",
+        ),
+        sa.Column(
+            "gone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="Since when a whole listing lacks it.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When we first knew of it.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["earmark_providers.id"],
+            name=op.f("fk_earmark_tenants_provider_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_tenants")),
+        sa.UniqueConstraint(
+            "provider_id",
+            "external_id",
+            name=op.f("uq_earmark_tenants_provider_id_external_id"),
+        ),
+        comment="Tenants: who a provider's resources are shared out to.",
+    )
+    op.create_table(
         "earmark_vms",
         sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
         sa.Column(
@@ -1335,6 +1402,7 @@ def downgrade() -> None:
     op.drop_table("earmark_disks")
     op.drop_index(op.f("ix_earmark_vms_name"), table_name="earmark_vms")
     op.drop_table("earmark_vms")
+    op.drop_table("earmark_tenants")
     op.drop_table("earmark_templates")
     op.drop_index(
         op.f("ix_earmark_task_needs_needs_id"), table_name="earmark_task_needs"
