@@ -32,6 +32,7 @@ class WaitingForOut(Document):
     since: datetime
     next_check: datetime | None
     who: str = Field(description="Who can end it: `engine` or `person`")
+    task: str | None = Field(description="The task that is in the way, if one is")
 
 
 class TaskOut(Document):

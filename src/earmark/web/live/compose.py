@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from earmark.engine import browse
+from earmark.engine.pace import Paces
 from earmark.store import inventory
 from earmark.store.database import Transaction
 from earmark.web import fragments
@@ -25,6 +26,7 @@ class Composer:
     def __init__(self) -> None:
         self._kept: dict[Any, Fragment] = {}
         self._used: dict[Any, Fragment] = {}
+        self._paces = Paces()
 
     def compose(self, tx: Transaction, topics: Iterable[PageTopic]) -> Shown:
         """Render all the fragments of all the topics."""
@@ -125,7 +127,7 @@ class Composer:
 
     def _task(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         shown: Shown = {}
-        found = tasks.details(tx, [topic.about for topic in wanted])
+        found = tasks.details(tx, [topic.about for topic in wanted], self._paces)
         for task_id, detail in found.items():
             task = detail.task
             shown[PageTopic("task", task_id)] = (
@@ -138,7 +140,7 @@ class Composer:
 
     def _wait(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         found = tasks.by_ids(tx, {topic.task_id for topic in wanted})
-        views = {view.id: view for view in tasks.views(tx, found)}
+        views = {it.id: it for it in tasks.followed(tx, found, self._paces)}
         return {
             topic: (
                 self._press(fragments.wait_panel, views[topic.task_id], topic.about),

@@ -49,7 +49,7 @@ def _answer(request: Request) -> Response:
 def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
     task = rows.get(tx, task_id)
     waited = (tx.now - task.created_at).total_seconds()
-    return tasks.views(tx, [task])[0], waited
+    return tasks.followed(tx, [task])[0], waited
 
 
 ROUTES = [Route("/tasks/{task}/wait", wait)]
