@@ -103,6 +103,8 @@ def every_fragment() -> list[fragments.Fragment]:
     return [
         fragments.nav_tasks(2),
         fragments.nav_needs(1),
+        fragments.nav_news(2),
+        fragments.notifications_body(samples.NEWS),
         fragments.notices(samples.SHELL.notices),
         fragments.task_row(task),
         fragments.tasks_new(2, "/tasks"),

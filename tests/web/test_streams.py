@@ -209,12 +209,12 @@ def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
     task = transact(engine, lambda tx: _verification().enqueue(tx)).id
     topics = parse(
         f"vms:q=w&after=a/b,vm:none,tasks:newest={task}&state=queued,task:{task},"
-        f"wait:/tasks/{task}/wait?next=task,providers,templates,workers"
-    )
+        f"wait:/tasks/{task}/wait?next=task,providers,templates"
+    ) | parse("workers,notifications")
     shown = engine.read(lambda tx: Composer().compose(tx, topics))
     told = {topic.name: len(found) for topic, found in shown.items()}
     assert told == {
-        "every": 2,
+        "every": 3,
         "vms": 1,
         "tasks": 2,
         "task": 4,
@@ -222,4 +222,5 @@ def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
         "providers": 0,
         "templates": 1,
         "workers": 1,
+        "notifications": 1,
     }

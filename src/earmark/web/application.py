@@ -16,7 +16,16 @@ from earmark.web.api.application import create_api
 from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
-from earmark.web.routes import deciding, logs, providers, rest, tasks, vms, waits
+from earmark.web.routes import (
+    deciding,
+    logs,
+    notifications,
+    providers,
+    rest,
+    tasks,
+    vms,
+    waits,
+)
 from earmark.web.site import Site, bare_shell, html, show
 
 
@@ -36,6 +45,7 @@ def create_app(engine: Engine, settings: Settings) -> Starlette:
             *deciding.ROUTES,
             *logs.ROUTES,
             *providers.ROUTES,
+            *notifications.ROUTES,
             *rest.ROUTES,
             Mount("/api/v1", api),
         ],

@@ -7,7 +7,7 @@ there, so one message can serve every browser that listens to a topic.
 
 | topic | its fragments |
 |---|---|
-| every | `nav_tasks`, `nav_needs` |
+| every | `nav_tasks`, `nav_needs`, `nav_news` |
 | `vms:QUERY` | `vms_body`, `vm_row` |
 | `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
 | `tasks:QUERY` | `task_row`, `tasks_new` |
@@ -17,6 +17,7 @@ there, so one message can serve every browser that listens to a topic.
 | `provider:ID` | `provider_panel`, `provider_tasks` |
 | `templates` | `templates_body` |
 | `workers` | `zones` |
+| `notifications` | `notifications_body` |
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from earmark.web.views import (
     LockView,
     LogLine,
     Notice,
+    NotificationView,
     PlaceholderView,
     ProviderView,
     TaskView,
@@ -81,6 +83,16 @@ def nav_tasks(running: int) -> Fragment:
 def nav_needs(needing: int) -> Fragment:
     """Count the tasks that need a person, and link to them."""
     return _fragment("nav_needs", "nav-needs", needing=needing)
+
+
+def nav_news(news: int) -> Fragment:
+    """Count the notifications that wait, and link to them."""
+    return _fragment("nav_news", "nav-news", news=news)
+
+
+def notifications_body(notifications: Sequence[NotificationView]) -> Fragment:
+    """Show the notifications that are not dismissed, or that there is none."""
+    return _fragment("notifications_body", "notifications", notifications=notifications)
 
 
 def notices(notices: Sequence[Notice]) -> Fragment:

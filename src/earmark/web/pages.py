@@ -17,6 +17,7 @@ from earmark.web.views import (
     LockView,
     LogLine,
     Notice,
+    NotificationView,
     PlaceholderView,
     ProviderView,
     Ref,
@@ -39,6 +40,8 @@ class Shell:
     running: int = 0
     needing: int = 0
     """How many tasks need a person."""
+    news: int = 0
+    """How many notifications wait."""
     notices: tuple[Notice, ...] = ()
     simulated: bool = False
     loopback: bool = False
@@ -261,6 +264,9 @@ class WaitPage(Page):
     hold_href: str
     """This page for browsers without JavaScript: the answer waits for the end."""
     background_href: str
+    """Where the wish to go on in the background is sent."""
+    next: str = "task"
+    """The name of the continuation."""
     offer_background: bool = False
     """Whether ten seconds have passed already."""
 
@@ -353,6 +359,17 @@ class WorkersPage(Page):
     heading = "Workers"
     topics = ("workers",)
     zones: tuple[ZoneView, ...]
+
+
+@dataclass(frozen=True)
+class NotificationsPage(Page):
+    """Ends of tasks that somebody wanted to be told of."""
+
+    template = "notifications.html"
+    section = "notifications"
+    heading = "Notifications"
+    topics = ("notifications",)
+    notifications: tuple[NotificationView, ...]
 
 
 @dataclass(frozen=True)

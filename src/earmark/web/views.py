@@ -338,3 +338,20 @@ class Notice:
     link: Ref | None = None
     detail: str | None = None
     id: str | None = None
+
+
+@dataclass(frozen=True)
+class NotificationView:
+    """The end of a task that somebody wanted to be told of."""
+
+    id: str
+    title: str
+    outcome: str
+    line: str
+    """The first line of what it ended with, an error's above all."""
+    href: str
+    """Leads on to its continuation, and marks it as read."""
+    ended_at: datetime
+    read: bool
+    bad: bool
+    """Stays until it is dismissed."""

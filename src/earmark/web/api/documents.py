@@ -125,6 +125,19 @@ class LogLineOut(Document):
     text: str
 
 
+class NotificationOut(Document):
+    """The end of a task that somebody wanted to be told of."""
+
+    id: str
+    task_id: str
+    next: str = Field(description="The continuation that the end leads to")
+    title: str
+    outcome: Outcome
+    message: str
+    ended_at: datetime
+    read_at: datetime | None
+
+
 class CommandOut(BaseModel):
     """A command that can be asked for, and what it takes."""
 

@@ -11,7 +11,7 @@ from earmark.web import fragments
 from earmark.web.fragments import Fragment
 from earmark.web.listing import tasks_href, vms_more
 from earmark.web.live.topics import PageTopic
-from earmark.web.reading import machines, providers, tasks, workers
+from earmark.web.reading import machines, notifications, providers, tasks, workers
 
 #: What every page shows, whatever else it is about.
 EVERY = PageTopic("every")
@@ -38,6 +38,7 @@ class Composer:
             EVERY: (
                 self._press(fragments.nav_tasks, tasks.under_way(tx)),
                 self._press(fragments.nav_needs, browse.count_needing(tx)),
+                self._press(fragments.nav_news, notifications.count(tx)),
             )
         }
         ways = {
@@ -50,6 +51,7 @@ class Composer:
             "provider": self._provider,
             "templates": self._templates,
             "workers": self._workers,
+            "notifications": self._notifications,
         }
         for name, wanted in by_name.items():
             shown |= ways[name](tx, wanted)
@@ -173,3 +175,7 @@ class Composer:
     def _workers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         zones = self._press(fragments.zones, workers.zone_views(tx))
         return dict.fromkeys(wanted, (zones,))
+
+    def _notifications(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.notifications_body, notifications.views(tx))
+        return dict.fromkeys(wanted, (body,))

@@ -44,7 +44,7 @@ def providers(request: Request) -> Response:
         return ProvidersPage(tuple(views), fresh_key()), unfinished(tx)
 
     page, notices = site_of(request).read(work)
-    return show(request, page, notices=notices)
+    return show(request, page, notices=(*notices_of(request), *notices))
 
 
 def provider(request: Request) -> Response:

@@ -6,12 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from earmark.domain.task import LOCAL_OWNER
+from earmark.store import notifications
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
 from earmark.web.continuations import find
 from earmark.web.pages import WaitPage
 from earmark.web.reading import tasks
-from earmark.web.site import go, show, site_of
+from earmark.web.site import Form, go, posting, show, site_of
 from earmark.web.views import TaskView
 
 #: How long an answer to a browser without JavaScript waits for the end.
@@ -40,10 +42,26 @@ def _answer(request: Request) -> Response:
         task=task,
         self_href=address,
         hold_href=f"{address}&hold=1",
-        background_href=continuation.meanwhile(task),
+        background_href=f"/tasks/{task_id}/background",
+        next=name,
         offer_background=waited > LONG_SECONDS,
     )
     return show(request, page)
+
+
+def background(request: Request, form: Form) -> Response:
+    """Wait no longer: the end becomes a notification, and the browser goes on to where
+    its continuation says. Asked twice, it is one notification."""
+    site, task_id = site_of(request), request.path_params["task"]
+    name = form.get("next", "task")
+    continuation = find(name)
+
+    def work(tx: Transaction) -> TaskView:
+        notifications.subscribe(tx, task_id, LOCAL_OWNER, name)
+        return tasks.views(tx, [rows.get(tx, task_id)])[0]
+
+    task = site.engine.write(work)
+    return go(continuation.meanwhile(task), background=task_id)
 
 
 def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
@@ -52,4 +70,7 @@ def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
     return tasks.followed(tx, [task])[0], waited
 
 
-ROUTES = [Route("/tasks/{task}/wait", wait)]
+ROUTES = [
+    Route("/tasks/{task}/wait", wait),
+    Route("/tasks/{task}/background", posting(background), methods=["POST"]),
+]
