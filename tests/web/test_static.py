@@ -114,6 +114,7 @@ def every_fragment() -> list[fragments.Fragment]:
         fragments.task_log(task, samples.LOG),
         fragments.task_placeholders(task, (samples.PLACEHOLDER,)),
         fragments.wait_panel(task, "/tasks/1/wait"),
+        fragments.wait_gone("gone"),
         fragments.vms_body(samples.VMS, "", True, None),
         fragments.vm_row(vm),
         fragments.vm_panel(vm),

@@ -134,10 +134,9 @@ class _Facts:
             return WaitingFor("worker", text, seen or task.updated_at)
         if self.now - task.updated_at <= PATIENCE:
             return None
-        name = self.names.get(task.provider_id or "", "whom it calls")
-        return WaitingFor(
-            "call", f"{name} to answer", task.updated_at, task.deadline_at
-        )
+        name = self.names.get(task.provider_id or "")
+        text = f"{name} to answer" if name else "an answer to the call under way"
+        return WaitingFor("call", text, task.updated_at, task.deadline_at)
 
     def _nobody(self, task: Task, role: str | None, where: str) -> WaitingFor | None:
         """That there is no worker who could do what comes next, if there is none."""

@@ -12,7 +12,7 @@ there, so one message can serve every browser that listens to a topic.
 | `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
 | `tasks:QUERY` | `task_row`, `tasks_new` |
 | `task:ID` | `task_panel`, `task_placeholders`, `task_tree`, `branch_row`, `task_log` |
-| `wait:ADDRESS` | `wait_panel` |
+| `wait:ADDRESS` | `wait_panel`, or `wait_gone` |
 | `providers` | `provider_row` |
 | `provider:ID` | `provider_panel`, `provider_tasks` |
 | `templates` | `templates_body` |
@@ -147,6 +147,11 @@ def wait_panel(task: TaskView, self_href: str) -> Fragment:
     return _fragment(
         "wait_panel", f"wait-panel-{task.id}", task=task, self_href=self_href
     )
+
+
+def wait_gone(task_id: str) -> Fragment:
+    """Say that what was waited for is not there any more, in the panel's place."""
+    return _fragment("wait_gone", f"wait-panel-{task_id}", task_id=task_id)
 
 
 def vms_body(

@@ -1,8 +1,9 @@
 """What every open page should show now, read once for all of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import browse
 from earmark.engine.pace import Paces
 from earmark.store import inventory
@@ -12,6 +13,7 @@ from earmark.web.fragments import Fragment
 from earmark.web.listing import tasks_href, vms_more
 from earmark.web.live.topics import PageTopic
 from earmark.web.reading import machines, notifications, providers, tasks, workers
+from earmark.web.views import TaskView
 
 #: What every page shows, whatever else it is about.
 EVERY = PageTopic("every")
@@ -142,14 +144,14 @@ class Composer:
 
     def _wait(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         found = tasks.by_ids(tx, {topic.task_id for topic in wanted})
-        views = {it.id: it for it in tasks.followed(tx, found, self._paces)}
-        return {
-            topic: (
-                self._press(fragments.wait_panel, views[topic.task_id], topic.about),
-            )
-            for topic in wanted
-            if topic.task_id in views
-        }
+        theirs = [task for task in found if task.owner == LOCAL_OWNER]
+        views = {it.id: it for it in tasks.followed(tx, theirs, self._paces)}
+        return {topic: (self._wait_panel(topic, views),) for topic in wanted}
+
+    def _wait_panel(self, topic: PageTopic, views: Mapping[str, TaskView]) -> Fragment:
+        if topic.task_id not in views:
+            return self._press(fragments.wait_gone, topic.task_id)
+        return self._press(fragments.wait_panel, views[topic.task_id], topic.about)
 
     def _providers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         views = providers.provider_views(tx, inventory.list_providers(tx))

@@ -10,7 +10,7 @@ from earmark.domain.task import LOCAL_OWNER
 from earmark.store import notifications
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
-from earmark.web.continuations import find
+from earmark.web.continuations import find, go_on, wait_href
 from earmark.web.pages import WaitPage
 from earmark.web.reading import tasks
 from earmark.web.site import Form, go, posting, show, site_of
@@ -33,11 +33,11 @@ async def wait(request: Request) -> Response:
 def _answer(request: Request) -> Response:
     site, task_id = site_of(request), request.path_params["task"]
     name = request.query_params.get("next", "task")
-    continuation = find(name)
+    find(name)
     task, waited = site.read(lambda tx: _look(tx, task_id))
     if task.over:
-        return go(continuation.then(site, task_id))
-    address = f"/tasks/{task_id}/wait?next={name}"
+        return go_on(site, task_id, name)
+    address = wait_href(task_id, name)
     page = WaitPage(
         task=task,
         self_href=address,
@@ -57,15 +57,16 @@ def background(request: Request, form: Form) -> Response:
     continuation = find(name)
 
     def work(tx: Transaction) -> TaskView:
+        task = rows.of_owner(tx, task_id, LOCAL_OWNER)
         notifications.subscribe(tx, task_id, LOCAL_OWNER, name)
-        return tasks.views(tx, [rows.get(tx, task_id)])[0]
+        return tasks.views(tx, [task])[0]
 
     task = site.engine.write(work)
     return go(continuation.meanwhile(task), background=task_id)
 
 
 def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
-    task = rows.get(tx, task_id)
+    task = rows.of_owner(tx, task_id, LOCAL_OWNER)
     waited = (tx.now - task.created_at).total_seconds()
     return tasks.followed(tx, [task])[0], waited
 
