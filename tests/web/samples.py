@@ -369,6 +369,7 @@ SHELL = Shell(
     running=3,
     needing=1,
     news=2,
+    recent=TASKS[:10],
     notices=(
         Notice(
             "bad",
@@ -382,7 +383,7 @@ SHELL = Shell(
     loopback=True,
     version="0.1.0",
 )
-QUIET_SHELL = replace(SHELL, notices=(), running=0, needing=0, news=0)
+QUIET_SHELL = replace(SHELL, notices=(), running=0, needing=0, news=0, recent=())
 
 PARENT = Ref("task", COPYING.id, COPYING.title, COPYING.href)
 

@@ -156,6 +156,42 @@ def test_the_background_needs_no_javascript(browser: Browser, house: House) -> N
     context.close()
 
 
+def test_the_newest_tasks_are_at_the_foot_of_every_page(
+    page: Page, house: House
+) -> None:
+    vm = house.vm("app01")
+    panel = page.locator("#recent")
+    for path in ("/templates", "/providers/new", "/nowhere"):
+        page.goto(house.url + path)
+        panel.locator("summary").click()
+        expect(panel.locator("li").first).to_be_visible()
+        panel.locator("summary").click()
+    page.goto(f"{house.url}/templates")
+    expect_live(page)
+    panel.locator("summary").click()
+    house.post(f"/vms/{vm['id']}/actions/start", idempotency_key="at the foot")
+    newest = panel.locator("li").first
+    expect(newest).to_contain_text("Power on app01")
+    expect(newest).to_contain_text("Done", timeout=SLOW)
+    expect(newest.get_by_role("link", name="app01", exact=True)).to_be_visible()
+    page.goto(f"{house.url}/workers")
+    expect(newest).to_be_visible()
+    panel.locator("summary").click()
+    page.goto(f"{house.url}/vms")
+    expect(newest).to_be_hidden()
+
+
+def test_the_panel_needs_no_javascript(browser: Browser, house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{house.url}/workers")
+    newest = page.locator("#recent li").first
+    expect(newest).to_be_hidden()
+    page.locator("#recent summary").click()
+    expect(newest).to_be_visible()
+    context.close()
+
+
 def test_a_cancel_says_first_what_it_means(page: Page, quiet_house: House) -> None:
     page.goto(queued_task(page, quiet_house, "unwanted"))
     expect_live(page)

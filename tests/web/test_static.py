@@ -107,6 +107,7 @@ def every_fragment() -> list[fragments.Fragment]:
         fragments.notifications_body(samples.NEWS),
         fragments.notices(samples.SHELL.notices),
         fragments.task_row(task),
+        fragments.recent_tasks(samples.TASKS),
         fragments.tasks_new(2, "/tasks"),
         fragments.task_panel(task),
         fragments.task_tree(task),

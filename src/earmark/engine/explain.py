@@ -134,8 +134,8 @@ class _Facts:
             return WaitingFor("worker", text, seen or task.updated_at)
         if self.now - task.updated_at <= PATIENCE:
             return None
-        name = self.names.get(task.provider_id or "")
-        text = f"{name} to answer" if name else "an answer to the call under way"
+        asked = self.names.get(task.provider_id or "")
+        text = f"{asked} to answer" if asked else "an answer to the call under way"
         return WaitingFor("call", text, task.updated_at, task.deadline_at)
 
     def _nobody(self, task: Task, role: str | None, where: str) -> WaitingFor | None:

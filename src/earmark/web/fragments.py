@@ -18,6 +18,7 @@ there, so one message can serve every browser that listens to a topic.
 | `templates` | `templates_body` |
 | `workers` | `zones` |
 | `notifications` | `notifications_body` |
+| `recent` | `recent_tasks` |
 """
 
 from __future__ import annotations
@@ -108,6 +109,11 @@ def task_row(task: TaskView) -> Fragment:
 def tasks_new(count: int, href: str) -> Fragment:
     """Tell of tasks that are newer than the page, without moving its rows."""
     return _fragment("tasks_new", "tasks-new", count=count, href=href)
+
+
+def recent_tasks(tasks: Sequence[TaskView]) -> Fragment:
+    """Show the tasks that were asked for last, at the foot of every page."""
+    return _fragment("recent_tasks", "recent-tasks", tasks=tasks)
 
 
 def task_panel(task: TaskView) -> Fragment:

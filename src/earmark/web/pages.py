@@ -1,7 +1,7 @@
 """Each page as a value: which template it is, what it shows, what it listens to.
 
-A page opens one stream, `/events?topics=…`, for all its `topics`; a page without
-topics opens none. `Shell` is what surrounds every page.
+A page opens one stream, `/events?topics=…`, for all its `topics` and for what
+surrounds every page, the `Shell`. Only a page that is not `live` opens none.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Shell:
     """How many tasks need a person."""
     news: int = 0
     """How many notifications wait."""
+    recent: tuple[TaskView, ...] | None = None
+    """The tasks that were asked for last; None where nobody could be asked."""
     notices: tuple[Notice, ...] = ()
     simulated: bool = False
     loopback: bool = False
@@ -54,6 +56,7 @@ class Page(ABC):
 
     template: ClassVar[str]
     section: ClassVar[str] = ""
+    live: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -377,6 +380,7 @@ class ErrorPage(Page):
     """What went wrong with a request, and what to do about it."""
 
     template = "error.html"
+    live = False
     status: int
     title: str
     text: str

@@ -103,6 +103,7 @@ def _shell(tx: Transaction, notices: tuple[Notice, ...]) -> Shell:
         running=reading_tasks.under_way(tx),
         needing=browse.count_needing(tx),
         news=notifications.count(tx),
+        recent=reading_tasks.newest(tx),
         notices=notices,
         simulated=tx.execute(labs.limit(1)).first() is not None,
         loopback=True,

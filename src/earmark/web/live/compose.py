@@ -54,6 +54,7 @@ class Composer:
             "templates": self._templates,
             "workers": self._workers,
             "notifications": self._notifications,
+            "recent": self._recent,
         }
         for name, wanted in by_name.items():
             shown |= ways[name](tx, wanted)
@@ -180,4 +181,8 @@ class Composer:
 
     def _notifications(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         body = self._press(fragments.notifications_body, notifications.views(tx))
+        return dict.fromkeys(wanted, (body,))
+
+    def _recent(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.recent_tasks, tasks.newest(tx))
         return dict.fromkeys(wanted, (body,))

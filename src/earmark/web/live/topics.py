@@ -8,7 +8,7 @@ from earmark.domain.errors import BadInput
 from earmark.web.reading.tasks import filter_of
 
 MOST = 8
-_PLAIN = frozenset({"providers", "templates", "workers", "notifications"})
+_PLAIN = frozenset({"providers", "templates", "workers", "notifications", "recent"})
 _QUERIES = frozenset({"vms", "tasks"})
 _OBJECTS = frozenset({"vm", "task", "provider"})
 _ID = re.compile(r"[\w-]{1,64}")

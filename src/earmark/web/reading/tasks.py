@@ -207,6 +207,11 @@ def recent_on(
     return found
 
 
+def newest(tx: Transaction) -> tuple[TaskView, ...]:
+    """The roots that were asked for last, by whomever."""
+    return tuple(views(tx, browse.list_tasks(tx, browse.TaskFilter(), RECENT)))
+
+
 def details(
     tx: Transaction, ids: Iterable[str], paces: Paces | None = None
 ) -> dict[str, TaskDetail]:
