@@ -148,11 +148,11 @@ def test_no_continuation_leads_away(desk: Desk, address: str) -> None:
 
 def test_a_wait_is_its_owners(desk: Desk) -> None:
     task = asked(desk)
-    words = task.title
-    assert words in desk.page(wait_of(task))
+    panel = f'id="wait-panel-{task.id}"'
+    assert panel in desk.page(wait_of(task))
     table = schema.tasks
     given = sa.update(table).where(table.c.id == task.id).values(owner="somebody")
     desk.stage.engine.write(lambda tx: tx.execute(given))
-    assert words not in desk.page(wait_of(task), 404)
-    assert words not in streamed(desk, task)
+    assert panel not in desk.page(wait_of(task), 404)
+    assert task.title not in streamed(desk, task)
     desk.send(f"/tasks/{task.id}/background", 404)
