@@ -29,6 +29,7 @@ from earmark.providers.registry import load_connectors
 from earmark.store import inventory, tasks
 from tests.peers.lab import PASSWORD, LabProcess, eventually
 from tests.peers.worker import WorkerProcess
+from tests.web.deciding import Client
 
 from .pages import DOCS, OURS, ROOT, blocks
 
@@ -325,3 +326,17 @@ def taken(step: str, environment: dict[str, str]) -> str:
         assert ended.returncode == 0, f"{line}: {ended.stdout}{ended.stderr}"
         said += ended.stdout
     return said
+
+
+def test_the_page_of_ones_own_waits_and_shows_the_template(
+    house: Engine, settings: Settings
+) -> None:
+    app = importlib.import_module("waiting_page").application(house, settings)
+    client = Client(app)
+    form = {"vm": "web01", "name": "waited-for", "idempotency_key": "1"}
+    wait = client.post("/golden", data=form).headers["location"]
+    assert wait.endswith("/wait?next=golden-made")
+    answer = client.get(f"{wait}&hold=1")
+    assert answer.headers["location"] == "/templates"
+    assert "waited-for" in client.get("/templates").text
+    app.state.site.watcher.close()

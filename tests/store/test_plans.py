@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from earmark.domain.states import TaskState
+from earmark.domain.states import Outcome, TaskState
 from earmark.engine.browse import TaskFilter, list_tasks
 from earmark.engine.runtime import Engine
-from earmark.store import queue, tasks
+from earmark.store import history, queue, tasks
 from earmark.store.database import Transaction
 from tests.store.test_queue import KNOWN, put, row
 
@@ -21,7 +21,13 @@ STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 @pytest.fixture(params=["measured", "never measured"])
 def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
     """A history, a queue, and children; with the store's statistics or without."""
-    roots = [row(state=TaskState.DONE) for _ in range(MANY)]
+    now = engine.read(lambda tx: tx.now)
+    ended: dict[str, object] = {"state": TaskState.DONE, "outcome": Outcome.OK}
+    ended |= {"started_at": now, "finished_at": now}
+    roots = [
+        row(**ended, provider_id=f"p-{number % 2}" if number % 3 else None)
+        for number in range(MANY)
+    ]
     children = [
         row(state=TaskState.DONE, root_id=it["id"], parent_id=it["id"], key="a")
         for it in roots
@@ -98,3 +104,23 @@ def test_the_children_of_one(full: Engine) -> None:
     some = full.read(lambda tx: list_tasks(tx, TaskFilter(), 1))[0].id
     found = plan(full, lambda tx: tasks.children(tx, some))
     assert "ix_earmark_tasks_parent" in found
+
+
+@pytest.mark.parametrize("provider", ["p-1", None], ids=["of one", "of none"])
+def test_what_past_runs_took(
+    full: Engine, provider: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are many: a few may as well be sorted."""
+    monkeypatch.setattr(history, "RUNS", 8)
+    found = plan(full, lambda tx: history.took(tx, [("Noop", provider)]))
+    assert "ix_earmark_tasks_pace" in found
+    assert "Sort" not in found
+    assert "TEMP B-TREE" not in found
+
+
+def test_the_places_in_a_line(full: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the line is long: a short one may as well be sorted."""
+    monkeypatch.setattr(queue, "LINE", 8)
+    found = plan(full, lambda tx: queue.places(tx, [("default", "operations")]))
+    assert "ix_earmark_tasks_claim" in found
+    assert "TEMP B-TREE" not in found

@@ -56,7 +56,7 @@ class Client:
 
         # In a thread of its own: another test's browser may have left a loop here.
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(lambda: asyncio.run(answer())).result()
+            return pool.submit(asyncio.run, answer()).result()
 
 
 class Desk:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from earmark.web.pages import (
     ErrorPage,
     LogPage,
+    NotificationsPage,
     Page,
     ProviderFormPage,
     ProviderKind,
@@ -33,10 +34,12 @@ from earmark.web.views import (
     ChoiceView,
     DiskView,
     EvidenceView,
+    Expected,
     FormField,
     LockView,
     LogLine,
     Notice,
+    NotificationView,
     PlaceholderView,
     ProviderRef,
     ProviderView,
@@ -94,6 +97,7 @@ QUEUED = task(
     1,
     "Power on batch-07",
     "queued",
+    expected=Expected(200, timedelta(seconds=12), timedelta(seconds=40)),
     waiting_for=WaitingFor(
         "worker", "no live worker with role power in zone west", ago(minutes=3)
     ),
@@ -355,12 +359,37 @@ KINDS = (
     ProviderKind("ec2", "Amazon EC2", "Instances in one region"),
 )
 
+NEWS = (
+    NotificationView(
+        "n1",
+        FAILED.title,
+        "failed",
+        "The provider refused: the guest agent does not answer.",
+        "/notifications/n1",
+        ago(minutes=9),
+        read=False,
+        bad=True,
+    ),
+    NotificationView(
+        "n2",
+        "Power on web-03",
+        "ok",
+        "",
+        "/notifications/n2",
+        ago(minutes=12),
+        read=True,
+        bad=False,
+    ),
+)
+
 SHELL = Shell(
     installation="Earmark demo",
     now=NOW,
     user="ada",
     running=3,
     needing=1,
+    news=2,
+    recent=TASKS[:10],
     notices=(
         Notice(
             "bad",
@@ -374,7 +403,7 @@ SHELL = Shell(
     loopback=True,
     version="0.1.0",
 )
-QUIET_SHELL = replace(SHELL, notices=(), running=0, needing=0)
+QUIET_SHELL = replace(SHELL, notices=(), running=0, needing=0, news=0, recent=())
 
 PARENT = Ref("task", COPYING.id, COPYING.title, COPYING.href)
 
@@ -435,7 +464,11 @@ PAGES: Mapping[str, Page] = {
     "task-failed": TaskPage(FAILED, None, None, (), (), "key-1"),
     "wait": WaitPage(RUNNING, "/tasks/1/wait?next=vm", "/pages/wait?hold=1", "/vms/v1"),
     "wait-no-worker": WaitPage(
-        QUEUED, "/tasks/1/wait?next=vm", "/pages/wait", "/vms/v4", True
+        QUEUED,
+        "/tasks/1/wait?next=vm",
+        "/pages/wait",
+        "/tasks/1/background",
+        offer_background=True,
     ),
     "providers": ProvidersPage(PROVIDERS, "key-1"),
     "provider": ProviderPage(PROVIDERS[1], TASKS[8:9], "key-1"),
@@ -449,6 +482,8 @@ PAGES: Mapping[str, Page] = {
     "tenant-new": TenantFormPage(TENANT_FIELDS, "key-1"),
     "tenant-new-nowhere": TenantFormPage((), "key-1"),
     "workers": WorkersPage(ZONES),
+    "notifications": NotificationsPage(NEWS),
+    "notifications-none": NotificationsPage(()),
     "error": ErrorPage(
         404,
         "No such task",

@@ -180,6 +180,8 @@ def test_the_description_is_openapi_3_1_and_names_every_path(house: House) -> No
         "/tenants",
         "/providers",
         "/providers/verify",
+        "/notifications",
+        "/notifications/{notification_id}/dismiss",
         "/workers",
         "/zones",
     } == set(description["paths"])

@@ -120,6 +120,78 @@ def queued_task(page: Page, house: House, name: str) -> str:
     return page.url.partition("/wait")[0]
 
 
+def test_a_wait_goes_on_in_the_background(page: Page, quiet_house: House) -> None:
+    house = quiet_house
+    fill_provider(page, house, "patient", PASSWORD)
+    expect_live(page)
+    button = page.get_by_role("button", name="Continue in the background")
+    expect(button).to_be_visible(timeout=SLOW)
+    button.click()
+    page.wait_for_url("**/providers?background=*")
+    expect(page.get_by_text("goes on in the background")).to_be_visible()
+    expect_live(page)
+    news = page.locator("#nav-news")
+    expect(news.locator(".count")).to_have_count(0)
+    house.worker.start()
+    expect(news.locator(".count")).to_contain_text("1", timeout=SLOW)
+    news.click()
+    page.get_by_role("link", name="Verify").click()
+    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
+    expect(page.get_by_text("“patient” was verified and added.")).to_be_visible()
+
+
+def test_the_background_needs_no_javascript(browser: Browser, house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    vm = house.vm("web02")
+    page.goto(f"{house.url}/vms/{vm['id']}")
+    page.get_by_role("button", name="Power off").click()
+    task = house.json("/tasks")[0]
+    house.ended(task["id"])
+    page.goto(f"{house.url}/notifications")
+    row = page.locator("tr", has_text="Power off web02")
+    expect(row).to_contain_text("Done")
+    row.get_by_role("button", name="Dismiss").click()
+    expect(row).to_have_count(0)
+    context.close()
+
+
+def test_the_newest_tasks_are_at_the_foot_of_every_page(
+    page: Page, house: House
+) -> None:
+    vm = house.vm("app01")
+    panel = page.locator("#recent")
+    for path in ("/templates", "/providers/new", "/nowhere"):
+        page.goto(house.url + path)
+        panel.locator("summary").click()
+        expect(panel.locator("li").first).to_be_visible()
+        panel.locator("summary").click()
+    page.goto(f"{house.url}/templates")
+    expect_live(page)
+    panel.locator("summary").click()
+    house.post(f"/vms/{vm['id']}/actions/start", idempotency_key="at the foot")
+    newest = panel.locator("li").first
+    expect(newest).to_contain_text("Power on app01")
+    expect(newest).to_contain_text("Done", timeout=SLOW)
+    expect(newest.get_by_role("link", name="app01", exact=True)).to_be_visible()
+    page.goto(f"{house.url}/workers")
+    expect(newest).to_be_visible()
+    panel.locator("summary").click()
+    page.goto(f"{house.url}/vms")
+    expect(newest).to_be_hidden()
+
+
+def test_the_panel_needs_no_javascript(browser: Browser, house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{house.url}/workers")
+    newest = page.locator("#recent li").first
+    expect(newest).to_be_hidden()
+    page.locator("#recent summary").click()
+    expect(newest).to_be_visible()
+    context.close()
+
+
 def test_a_cancel_says_first_what_it_means(page: Page, quiet_house: House) -> None:
     page.goto(queued_task(page, quiet_house, "unwanted"))
     expect_live(page)

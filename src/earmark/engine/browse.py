@@ -142,10 +142,12 @@ def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def faces(tx: Transaction, shown: Sequence[Task]) -> list[TaskFace]:
-    """What to show of many tasks."""
+def faces(
+    tx: Transaction, shown: Sequence[Task], *, places: bool = False
+) -> list[TaskFace]:
+    """What to show of many tasks; with their places in the queue if asked for."""
     names = _names(tx, shown)
-    reasons = waiting_for(tx, shown)
+    reasons = waiting_for(tx, shown, places=places)
     retries = _retries(tx, shown)
     return [
         _face(task, names, reasons.get(task.id), retries.get(task.id)) for task in shown
@@ -154,7 +156,7 @@ def faces(tx: Transaction, shown: Sequence[Task]) -> list[TaskFace]:
 
 def face(tx: Transaction, task: Task) -> TaskFace:
     """What to show of one task."""
-    return faces(tx, [task])[0]
+    return faces(tx, [task], places=True)[0]
 
 
 def _face(

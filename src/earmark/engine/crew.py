@@ -16,6 +16,9 @@ class Crew:
 
     def __init__(self, tx: Transaction) -> None:
         wanted = (
+            workers.c.id,
+            workers.c.host,
+            workers.c.pid,
             workers.c.zone,
             workers.c.roles,
             workers.c.state,
@@ -39,6 +42,15 @@ class Crew:
         pair = [task.command, task.command_version]
         known = (list(p) for w in self.live(task.zone, role) for p in w.commands)
         return pair in known
+
+    def lost(self, worker_id: str | None) -> tuple[str, datetime | None] | None:
+        """The worker's name and when it was heard last, if it is not heard any more;
+        None while it is."""
+        for w in self._all:
+            if w.id == worker_id:
+                alive = rows.shown_state(w, self._now) in ("live", "draining")
+                return None if alive else (f"worker {w.host}:{w.pid}", w.seen_at)
+        return "its worker", None
 
     def _fit(self, zone: str, role: str | None) -> list[Any]:
         return [

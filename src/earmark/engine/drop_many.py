@@ -7,7 +7,7 @@ from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.authored import clean
 from earmark.engine.end import End
-from earmark.store import journal, placeholders, secrets, tasks
+from earmark.store import journal, notifications, placeholders, secrets, tasks
 from earmark.store.database import Transaction
 
 #: Tasks in one statement; both stores take more.
@@ -51,3 +51,4 @@ def drop_many(
         journal.log_many(tx, numbers, words, how.level(by))
         journal.note_many(tx, by or "engine", "settle", ids, outcome=how.outcome)
         secrets.delete_of_tasks(tx, ids)
+        notifications.ended(tx, ids)

@@ -1,42 +1,50 @@
 """Explain: what an unfinished task waits for, and since when. Derived from the rows at
 every look, so it cannot be out of date; nobody ever waits on nothing (invariant 10)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import sqlalchemy as sa
 
 from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.crew import Crew
 from earmark.engine.obstacle import in_the_way
-from earmark.store import locks, placeholders
+from earmark.engine.relations import (
+    RESTING,
+    held_parts,
+    open_children,
+    provider_names,
+)
+from earmark.engine.unheard import PATIENCE, overdue, unanswered_since
+from earmark.store import locks, placeholders, queue
 from earmark.store.database import Transaction
-from earmark.store.schema import providers, tasks
-
-_RESTING = (TaskState.WAITING, TaskState.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingFor:
-    """`kind` for programs (worker, turn, later, children, sibling, provider, doubt,
-    lock, person), `text` for people, `since` when it began; `next_check` when it is
-    looked at next, `who` can end it: the engine, or a person."""
+    """`kind` for programs (worker, turn, later, children, sibling, call, provider,
+    doubt, lock, person), `text` for people, `since` when it began; `next_check` when it
+    is looked at next, `who` can end it: the engine, or a person; `task` is the one that
+    is in the way, if one is."""
 
     kind: str
     text: str
     since: datetime
     next_check: datetime | None = None
     who: str = "engine"
+    task: str | None = None
 
 
-def waiting_for(tx: Transaction, shown: Sequence[Task]) -> dict[str, WaitingFor]:
-    """Why each of many tasks is not done; by id, the running and done ones missing."""
+def waiting_for(
+    tx: Transaction, shown: Sequence[Task], *, places: bool = False
+) -> dict[str, WaitingFor]:
+    """Why each of many tasks is not done; by id, missing what is done and what runs
+    without giving reason to worry. `places`: with the place in the queue, which changes
+    with every claim before it."""
     open_tasks = [t for t in shown if not t.done]
     if not open_tasks:
         return {}
-    facts = _Facts(tx, open_tasks)
+    facts = _Facts(tx, open_tasks, places)
     reasons = ((task.id, facts.reason(task)) for task in open_tasks)
     return {task_id: reason for task_id, reason in reasons if reason is not None}
 
@@ -44,24 +52,29 @@ def waiting_for(tx: Transaction, shown: Sequence[Task]) -> dict[str, WaitingFor]
 class _Facts:
     """What the reasons of many tasks need, read once for all of them."""
 
-    def __init__(self, tx: Transaction, shown: Sequence[Task]) -> None:
+    def __init__(self, tx: Transaction, shown: Sequence[Task], places: bool) -> None:
         self.tx, self.now = tx, tx.now
         self.effects = placeholders.of_tasks(tx, [t.id for t in shown])
         self.crew = Crew(tx)
-        self.names = _provider_names(tx, self.effects.values())
-        self.open_children = _open_children(tx, shown)
-        self.held_parts = _held_parts(tx, shown)
+        self.names = provider_names(tx, self.effects.values(), shown)
+        self.unanswered = unanswered_since(tx, self.effects.values())
+        self.open_children = open_children(tx, shown)
+        self.held_parts = held_parts(tx, shown)
         waiting = [t.id for t in shown if t.is_root and t.state is TaskState.WAITING]
         self.queues = locks.obstacles(tx, waiting) if waiting else {}
+        lines = {(t.zone, t.role) for t in shown if t.state is TaskState.QUEUED}
+        self.places = queue.places(tx, lines) if places else None
 
     def reason(self, task: Task) -> WaitingFor | None:
         """Why this one is not done."""
         if task.state is TaskState.QUEUED:
             return self._queued(task)
+        if task.state is TaskState.RUNNING:
+            return self._running(task)
         effect = self.effects.get(task.id)
         if task.state is TaskState.HELD:
             return _decision(task, effect)
-        if task.state not in _RESTING:
+        if task.state not in RESTING:
             return None
         if effect is not None and effect.state is not PlaceholderState.PLANNED:
             # Polled by any worker of the zone, whatever its role.
@@ -74,10 +87,10 @@ class _Facts:
             return WaitingFor("person", text, since, who="person")
         if task.id in self.queues:
             since, obstacle = self.queues[task.id]
-            text = "its turn at what it locks"
-            if obstacle is not None:
-                text = f"a lock: {in_the_way(self.tx, obstacle)}"
-            return WaitingFor("lock", text, since)
+            if obstacle is None:
+                return WaitingFor("lock", "its turn at what it locks", since)
+            text = f"a lock: {in_the_way(self.tx, obstacle)}"
+            return WaitingFor("lock", text, since, task=obstacle.task_id)
         left, total = self.open_children.get(task.id, (0, 0))
         if total:
             text = f"{left} of {total} parts to end"
@@ -92,10 +105,38 @@ class _Facts:
             return missing
         if task.run_after > self.now:
             text = f"the next try at {task.run_after:%H:%M:%S} UTC"
-            return WaitingFor("later", text, task.updated_at)
+            return WaitingFor("later", text, task.updated_at, task.run_after)
         step = " to finish" if task.step is Step.FINISH else ""
         since = max(task.created_at, task.run_after)
-        return WaitingFor("turn", f"a free worker{step} {where}", since)
+        text = f"a free worker{step} {where}{self._place(task)}"
+        return WaitingFor("turn", text, since)
+
+    def _place(self, task: Task) -> str:
+        """Where it stands in the queue, if that is asked for."""
+        if self.places is None:
+            return ""
+        before = self.places.get(task.id)
+        if before is None:
+            return f"; more than {queue.LINE} tasks are before it"
+        if before == 0:
+            return "; it is the next one"
+        return f"; {before} task{'s are' if before > 1 else ' is'} before it"
+
+    def _running(self, task: Task) -> WaitingFor | None:
+        """A worker has it: what to say when that worker, or its call, is not heard."""
+        lost = self.crew.lost(task.worker_id)
+        if lost is not None:
+            name, seen = lost
+            text = f"{name}, which is not heard any more; another one takes over"
+            if not self.crew.live(task.zone, task.role):
+                where = f"with role {task.role} in zone {task.zone}"
+                text = f"{name}, which is not heard any more: no live worker {where}"
+            return WaitingFor("worker", text, seen or task.updated_at)
+        if self.now - task.updated_at <= PATIENCE:
+            return None
+        asked = self.names.get(task.provider_id or "")
+        text = f"{asked} to answer" if asked else "an answer to the call under way"
+        return WaitingFor("call", text, task.updated_at, task.deadline_at)
 
     def _nobody(self, task: Task, role: str | None, where: str) -> WaitingFor | None:
         """That there is no worker who could do what comes next, if there is none."""
@@ -121,7 +162,10 @@ class _Facts:
         since = effect.first_sent_at or effect.updated_at
         if effect.checks:
             text = f"{name} to answer; it has not for {effect.checks} questions"
-            return WaitingFor("provider", text, effect.updated_at, soon)
+            asked = self.unanswered.get(effect.id, effect.updated_at)
+            return WaitingFor("provider", text, asked, soon)
+        if soon is not None and overdue(effect, self.now):
+            return WaitingFor("provider", f"{name} to answer; nothing is heard", soon)
         verb = "finish"
         if task.state is TaskState.CANCELLING:
             verb = "stop" if effect.stoppable else "finish, as it cannot be stopped,"
@@ -137,45 +181,3 @@ def _decision(task: Task, effect: Placeholder | None) -> WaitingFor:
         return WaitingFor("provider", text, since, effect.next_check_at)
     text = f"a person must decide: {task.message}"
     return WaitingFor("person", text, since, who="person")
-
-
-def _provider_names(
-    tx: Transaction, effects: Iterable[Placeholder]
-) -> Mapping[str, str]:
-    ids = {effect.provider_id for effect in effects}
-    if not ids:
-        return {}
-    query = sa.select(providers.c.id, providers.c.name).where(providers.c.id.in_(ids))
-    return {row.id: row.name for row in tx.execute(query)}
-
-
-def _open_children(
-    tx: Transaction, shown: Sequence[Task]
-) -> Mapping[str, tuple[int, int]]:
-    ids = [t.id for t in shown if t.state in _RESTING]
-    if not ids:
-        return {}
-    is_open = sa.case((tasks.c.state != TaskState.DONE, 1), else_=0)
-    query = (
-        sa.select(
-            tasks.c.parent_id,
-            sa.func.sum(is_open).label("left"),
-            sa.func.count().label("total"),
-        )
-        .where(tasks.c.parent_id.in_(ids))
-        .group_by(tasks.c.parent_id)
-    )
-    return {r.parent_id: (int(r.left), int(r.total)) for r in tx.execute(query)}
-
-
-def _held_parts(
-    tx: Transaction, shown: Sequence[Task]
-) -> Mapping[str, tuple[str, datetime]]:
-    """Root → title of a descendant that is held, and since when."""
-    roots = [t.id for t in shown if t.is_root and t.state in _RESTING]
-    if not roots:
-        return {}
-    query = sa.select(tasks.c.root_id, tasks.c.title, tasks.c.updated_at).where(
-        tasks.c.root_id.in_(roots), tasks.c.state == TaskState.HELD
-    )
-    return {r.root_id: (r.title, r.updated_at) for r in tx.execute(query)}

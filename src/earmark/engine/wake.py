@@ -21,7 +21,7 @@ from earmark.engine.authored import clean
 from earmark.engine.drop_many import drop_many, droppable
 from earmark.engine.end import DEADLINE, End
 from earmark.engine.left_behind import failed_with
-from earmark.store import journal, locks, placeholders, secrets, tasks
+from earmark.store import journal, locks, notifications, placeholders, secrets, tasks
 from earmark.store.database import Transaction
 
 #: So many that wait are dropped together.
@@ -50,6 +50,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     journal.log(tx, task.id, clean(words), how.level(task.cancelled_by))
     journal.note(tx, f"worker:{task.worker_id}", "settle", task.id, outcome=how.outcome)
     secrets.delete_of_task(tx, task.id)
+    notifications.ended(tx, [task.id])
     if ended.parent_id is None:
         tasks.wake_waiting(tx, locks.release(tx, ended.id))
     else:

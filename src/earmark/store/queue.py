@@ -1,6 +1,7 @@
 """The queue: the tasks in state `queued`, claimed in batches."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,8 @@ from earmark.store.tasks import from_row, select_tasks
 from earmark.store.wakeups import Topic
 
 ANY_ROLE = "*"
+#: How far a place in a line is counted; behind that it is only said to be far.
+LINE = 1000
 _FIELDS = list(select_tasks().selected_columns)
 
 
@@ -105,20 +108,35 @@ def next_due(tx: Transaction, appetite: Appetite) -> datetime | None:
     return later
 
 
-def position(tx: Transaction, task: Task) -> int:
-    """How many queued tasks of the zone and role come before this one."""
-    ahead: int = tx.execute(
-        sa.select(sa.func.count())
-        .select_from(tasks)
-        .where(
-            tasks.c.state == TaskState.QUEUED,
-            tasks.c.zone == task.zone,
-            tasks.c.role == task.role,
-            sa.tuple_(tasks.c.priority, tasks.c.id)
-            < sa.tuple_(sa.literal(task.priority), sa.literal(task.id)),
+def places(tx: Transaction, lines: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Task → how many of its zone and role are claimed before it, of those lines (zone
+    and role). Only the first `LINE` of a line have a place; nor has what is not due."""
+    not_before = sa.func.coalesce(tasks.c.run_after, tasks.c.created_at)
+    heads = []
+    for zone, role in sorted(set(lines)):
+        head = (
+            sa.select(tasks.c.zone, tasks.c.role, tasks.c.priority, tasks.c.id)
+            .where(
+                # As a claim says it, so that the planner takes the claim's index.
+                sa.literal_column("state") == sa.literal_column("'queued'"),
+                tasks.c.zone == zone,
+                tasks.c.role == role,
+                not_before <= tx.now,
+            )
+            .order_by(tasks.c.priority, tasks.c.id)
+            .limit(LINE)
+            .subquery()
         )
-    ).scalar_one()
-    return ahead
+        heads.append(sa.select(head))
+    if not heads:
+        return {}
+    found: dict[str, int] = {}
+    before: Counter[tuple[str, str]] = Counter()
+    rows = tx.execute(sa.union_all(*heads)).all()
+    for row in sorted(rows, key=lambda row: (row.priority, row.id)):
+        found[row.id] = before[row.zone, row.role]
+        before[row.zone, row.role] += 1
+    return found
 
 
 def depths(tx: Transaction) -> Sequence[Any]:

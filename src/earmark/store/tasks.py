@@ -84,6 +84,16 @@ def get(tx: Transaction, task_id: str) -> Task:
     return found
 
 
+def of_owner(tx: Transaction, task_id: str, owner: str) -> Task:
+    """The owner's task; raises `UnknownName`, for anybody else's too."""
+    found = get(tx, task_id)
+    if found.owner != owner:
+        raise UnknownName(
+            f"There is no task {task_id!r} of yours.", hint="See `earmark tasks ls`."
+        )
+    return found
+
+
 def by_ids(tx: Transaction, ids: Iterable[str]) -> dict[str, Task]:
     """The tasks of these ids that exist, by id."""
     query = select_tasks().where(tasks.c.id.in_(list(ids)))

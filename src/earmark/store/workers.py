@@ -14,9 +14,10 @@ from earmark.store.wakeups import Topic
 
 #: States of a worker that may still be doing something.
 ALIVE = ("live", "draining", "silent")
-#: Without a beat for so long, people are told that a worker is silent. Only faces go
-#: by the age of a beat: what is taken over is decided by counters (rule 14).
-QUIET = timedelta(seconds=10)
+#: Without a beat for so long, people are told that a worker is silent: soon enough that
+#: whoever waits knows within ten seconds. Only faces go by the age of a beat: what is
+#: taken over is decided by counters (rule 14).
+QUIET = timedelta(seconds=7)
 
 
 def register(tx: Transaction, values: Mapping[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """The web application: every route, behind one guard."""
 
+from collections.abc import Sequence
+
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 
 from earmark.domain.errors import EarmarkError
 from earmark.domain.settings import Settings
@@ -19,6 +21,7 @@ from earmark.web.pages import ErrorPage
 from earmark.web.routes import (
     deciding,
     logs,
+    notifications,
     providers,
     rest,
     tasks,
@@ -29,9 +32,13 @@ from earmark.web.routes import (
 from earmark.web.site import Site, bare_shell, html, show
 
 
-def create_app(engine: Engine, settings: Settings) -> Starlette:
+def create_app(
+    engine: Engine, settings: Settings, more: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Put the pages, the streams and the API around an engine.
 
+    `more` are routes of one's own, behind the same guard; `site_of(request)` of
+    `web.site` is at hand in them.
     The watcher is at `app.state.site.watcher`; close it before the server ends, so
     that open streams end too.
     """
@@ -46,8 +53,10 @@ def create_app(engine: Engine, settings: Settings) -> Starlette:
             *logs.ROUTES,
             *providers.ROUTES,
             *tenants.ROUTES,
+            *notifications.ROUTES,
             *rest.ROUTES,
             Mount("/api/v1", api),
+            *more,
         ],
         middleware=[Middleware(Guard)],
         exception_handlers={

@@ -1,16 +1,25 @@
-"""Where a wait goes on to: names on a list, never a stored method or an address.
+"""Waits, for those who write pages: begin one, and say where it goes on to.
 
-`then` may write, once: asked again, it leads to the same place.
+A page that needs a task's result answers its form with `initiate_wait_for_task`. The
+wait is an address; when the task is over, the browser goes on to the continuation of
+that name. Names are on a list, never stored methods or addresses; authors add theirs
+with `register_continuation`.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from earmark.domain.errors import UnknownName
-from earmark.web.onboarding import create_provider
-from earmark.web.site import Site
-from earmark.web.tenancy import meanwhile, tenant_created
+from starlette.responses import Response
+
+from earmark.domain.errors import BadInput, UnknownName
+from earmark.domain.task import Task
+from earmark.web.site import Site, go
 from earmark.web.views import TaskView
+
+_NAME = re.compile(r"[\w-]{1,64}")
+#: An address on this site, which no browser reads as another's.
+_HERE = re.compile(r"/(?![/\\])[^\s\\]*")
 
 
 @dataclass(frozen=True)
@@ -22,21 +31,75 @@ class Continuation:
     meanwhile: Callable[[TaskView], str]
 
 
-def _to_task(site: Site, task_id: str) -> str:
+def _its_page(task: TaskView) -> str:
+    return task.href
+
+
+def _to_its_page(site: Site, task_id: str) -> str:
     return f"/tasks/{task_id}"
 
 
-CONTINUATIONS: Mapping[str, Continuation] = {
-    "task": Continuation(_to_task, lambda task: task.href),
-    "create-provider": Continuation(create_provider, lambda task: "/providers"),
-    "tenant-created": Continuation(tenant_created, meanwhile),
-}
+_known = {"task": Continuation(_to_its_page, _its_page)}
+
+
+def register_continuation(
+    name: str,
+    then: Callable[[Site, str], str],
+    meanwhile: Callable[[TaskView], str] = _its_page,
+) -> None:
+    """Let waits go on to something of one's own; done once, where the module is loaded.
+
+    `then(site, task_id)` is asked when the task is over: ended, however that was, or
+    held. It returns an address on this site. It may be asked again, by a reload or a
+    second tab, and must then lead to the same place; what it writes, it writes once.
+    `meanwhile(task)` is the address for those who go on in the background; by default
+    the task's own page.
+
+    Raises `BadInput` for a name with other signs than letters, digits, `-` and `_`, or
+    one that something else is registered by.
+    """
+    made = Continuation(then, meanwhile)
+    if not _NAME.fullmatch(name):
+        raise BadInput(f"{name[:80]!r} is no name for a continuation.")
+    if _known.setdefault(name, made) != made:
+        raise BadInput(
+            f"A continuation {name!r} is there already.", hint="Choose another name."
+        )
 
 
 def find(name: str) -> Continuation:
     """The continuation of that name; raises `UnknownName`."""
-    if name not in CONTINUATIONS:
+    if name not in _known:
         raise UnknownName(
             f"No wait goes on to {name[:40]!r}.", hint="Open the task itself instead."
         )
-    return CONTINUATIONS[name]
+    return _known[name]
+
+
+def initiate_wait_for_task(task: Task, next: str = "task") -> Response:
+    """Answer a form with a wait for the task, which goes on to the continuation `next`.
+
+    A 303 to an address that is the wait's whole state: a reload, a second tab, another
+    day, a server that was restarted and a browser without JavaScript wait on there.
+    Nothing is written, so it may be answered again; only the task's owner can read it.
+    Raises `UnknownName` when `next` is not on the list.
+    """
+    find(next)
+    return go(wait_href(task.id, next))
+
+
+def wait_href(task_id: str, next: str) -> str:
+    """Address a wait, for a link to it."""
+    return f"/tasks/{task_id}/wait?next={next}"
+
+
+def go_on(site: Site, task_id: str, next: str) -> Response:
+    """Answer a wait that is over. Raises `BadInput` for a continuation that leads to
+    somewhere else than this site."""
+    address = find(next).then(site, task_id)
+    if not _HERE.fullmatch(address):
+        raise BadInput(
+            f"The continuation {next!r} leads away from here.",
+            hint="Its `then` must return an address that begins with one slash.",
+        )
+    return go(address)

@@ -17,16 +17,25 @@ Tone = Literal["ok", "bad", "wait"]
 
 def notices_of(request: Request) -> tuple[Notice, ...]:
     """Tell of the task in the page's address, if there is one."""
-    task_id = request.query_params.get("task", "")
-    if not task_id:
+    query = request.query_params
+    task_id, told = query.get("task", ""), query.get("background", "")
+    if not task_id and not told:
         return ()
-    return site_of(request).read(lambda tx: _notices(tx, task_id))
+    return site_of(request).read(lambda tx: _notices(tx, task_id, told))
 
 
-def _notices(tx: Transaction, task_id: str) -> tuple[Notice, ...]:
-    for task in tasks.views(tx, tasks.by_ids(tx, [task_id])):
+def _notices(tx: Transaction, task_id: str, told: str) -> tuple[Notice, ...]:
+    for task in tasks.views(tx, tasks.by_ids(tx, [told or task_id])):
+        if told and not task.done:
+            return (_in_background(task),)
         return (_notice(task, not task.over and no_worker(tx, task.zone, task.role)),)
     return ()
+
+
+def _in_background(task: TaskView) -> Notice:
+    link = Ref("notifications", "", "Notifications", "/notifications")
+    words = f"“{task.title}” goes on in the background. You are told when it ends."
+    return Notice("busy", words, link)
 
 
 def _notice(task: TaskView, deserted: bool) -> Notice:

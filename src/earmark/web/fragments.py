@@ -7,17 +7,19 @@ there, so one message can serve every browser that listens to a topic.
 
 | topic | its fragments |
 |---|---|
-| every | `nav_tasks`, `nav_needs` |
+| every | `nav_tasks`, `nav_needs`, `nav_news` |
 | `vms:QUERY` | `vms_body`, `vm_row` |
 | `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
 | `tasks:QUERY` | `task_row`, `tasks_new` |
 | `task:ID` | `task_panel`, `task_placeholders`, `task_tree`, `branch_row`, `task_log` |
-| `wait:ADDRESS` | `wait_panel` |
+| `wait:ADDRESS` | `wait_panel`, or `wait_gone` |
 | `providers` | `provider_row` |
 | `provider:ID` | `provider_panel`, `provider_tasks` |
 | `templates` | `templates_body` |
 | `tenants` | `tenants_body` |
 | `workers` | `zones` |
+| `notifications` | `notifications_body` |
+| `recent` | `recent_tasks` |
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from earmark.web.views import (
     LockView,
     LogLine,
     Notice,
+    NotificationView,
     PlaceholderView,
     ProviderView,
     TaskView,
@@ -85,6 +88,16 @@ def nav_needs(needing: int) -> Fragment:
     return _fragment("nav_needs", "nav-needs", needing=needing)
 
 
+def nav_news(news: int) -> Fragment:
+    """Count the notifications that wait, and link to them."""
+    return _fragment("nav_news", "nav-news", news=news)
+
+
+def notifications_body(notifications: Sequence[NotificationView]) -> Fragment:
+    """Show the notifications that are not dismissed, or that there is none."""
+    return _fragment("notifications_body", "notifications", notifications=notifications)
+
+
 def notices(notices: Sequence[Notice]) -> Fragment:
     """Show the messages that wait to be read."""
     return _fragment("notices", "notices", notices=notices)
@@ -98,6 +111,11 @@ def task_row(task: TaskView) -> Fragment:
 def tasks_new(count: int, href: str) -> Fragment:
     """Tell of tasks that are newer than the page, without moving its rows."""
     return _fragment("tasks_new", "tasks-new", count=count, href=href)
+
+
+def recent_tasks(tasks: Sequence[TaskView]) -> Fragment:
+    """Show the tasks that were asked for last, at the foot of every page."""
+    return _fragment("recent_tasks", "recent-tasks", tasks=tasks)
 
 
 def task_panel(task: TaskView) -> Fragment:
@@ -137,6 +155,11 @@ def wait_panel(task: TaskView, self_href: str) -> Fragment:
     return _fragment(
         "wait_panel", f"wait-panel-{task.id}", task=task, self_href=self_href
     )
+
+
+def wait_gone(task_id: str) -> Fragment:
+    """Say that what was waited for is not there any more, in the panel's place."""
+    return _fragment("wait_gone", f"wait-panel-{task_id}", task_id=task_id)
 
 
 def vms_body(

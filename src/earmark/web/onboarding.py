@@ -13,10 +13,13 @@ from earmark.engine.tx import EngineTx
 from earmark.store import dialect, drafts, tasks
 from earmark.store.database import Transaction
 from earmark.store.drafts import Draft
+from earmark.web.continuations import register_continuation, wait_href
 from earmark.web.reading.tasks import by_ids
 from earmark.web.site import Site
 from earmark.web.views import Notice, Ref
 
+#: The continuation of a verification: the provider is made, or the form is shown again.
+NEXT = "create-provider"
 #: What each code of a verification means, in words.
 CODES: Mapping[str, str] = {
     "auth": "The provider refused the credentials",
@@ -36,11 +39,6 @@ class SentForm:
     zone: str
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
-
-
-def wait_href(task_id: str) -> str:
-    """Address the wait that makes the provider at its end."""
-    return f"/tasks/{task_id}/wait?next=create-provider"
 
 
 def form_href(draft: Draft) -> str:
@@ -151,7 +149,7 @@ def forget(tx: Transaction, draft_id: str) -> None:
 
 
 def _notice(draft: Draft, task: Task) -> Notice:
-    go_on = Ref("wait", draft.id, "Go on", wait_href(task.id))
+    go_on = Ref("wait", draft.id, "Go on", wait_href(task.id, NEXT))
     if not task.done:
         return Notice("busy", f"“{draft.name}” is being verified.", go_on)
     trouble = trouble_of(task)
@@ -167,3 +165,6 @@ def _draft_of(tx: Transaction, task_id: str) -> Draft | None:
         return drafts.of_task(tx, task_id, LOCAL_OWNER)
     except UnknownName:
         return None
+
+
+register_continuation(NEXT, create_provider, lambda task: "/providers")

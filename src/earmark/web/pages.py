@@ -1,7 +1,7 @@
 """Each page as a value: which template it is, what it shows, what it listens to.
 
-A page opens one stream, `/events?topics=…`, for all its `topics`; a page without
-topics opens none. `Shell` is what surrounds every page.
+A page opens one stream, `/events?topics=…`, for all its `topics` and for what
+surrounds every page, the `Shell`. Only a page that is not `live` opens none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from earmark.web.views import (
     LockView,
     LogLine,
     Notice,
+    NotificationView,
     PlaceholderView,
     ProviderView,
     Ref,
@@ -40,6 +41,10 @@ class Shell:
     running: int = 0
     needing: int = 0
     """How many tasks need a person."""
+    news: int = 0
+    """How many notifications wait."""
+    recent: tuple[TaskView, ...] | None = None
+    """The tasks that were asked for last; None where nobody could be asked."""
     notices: tuple[Notice, ...] = ()
     simulated: bool = False
     loopback: bool = False
@@ -52,6 +57,7 @@ class Page(ABC):
 
     template: ClassVar[str]
     section: ClassVar[str] = ""
+    live: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -262,6 +268,9 @@ class WaitPage(Page):
     hold_href: str
     """This page for browsers without JavaScript: the answer waits for the end."""
     background_href: str
+    """Where the wish to go on in the background is sent."""
+    next: str = "task"
+    """The name of the continuation."""
     offer_background: bool = False
     """Whether ten seconds have passed already."""
 
@@ -379,10 +388,22 @@ class WorkersPage(Page):
 
 
 @dataclass(frozen=True)
+class NotificationsPage(Page):
+    """Ends of tasks that somebody wanted to be told of."""
+
+    template = "notifications.html"
+    section = "notifications"
+    heading = "Notifications"
+    topics = ("notifications",)
+    notifications: tuple[NotificationView, ...]
+
+
+@dataclass(frozen=True)
 class ErrorPage(Page):
     """What went wrong with a request, and what to do about it."""
 
     template = "error.html"
+    live = False
     status: int
     title: str
     text: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -49,17 +49,6 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def span(length: timedelta) -> str:
-    """Write a length of time in at most two units."""
-    seconds = max(0, round(length.total_seconds()))
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
-    told = [f"{count} {unit}" for count, unit in parts if count][:2]
-    return " ".join(told) or "0 s"
-
-
 def size(count: int) -> str:
     """Write a number of bytes as people read it."""
     amount = float(count)
@@ -85,7 +74,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(clock=clock, iso=iso, span=span, size=size)
+    made.filters.update(clock=clock, iso=iso, span=looks.span, size=size)
     made.globals.update(looks=looks, static_url=static_url, topics_url=topics_url)
     return made
 

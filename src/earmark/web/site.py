@@ -24,6 +24,7 @@ from earmark.store import schema
 from earmark.store.database import Transaction
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import Page, Shell
+from earmark.web.reading import notifications
 from earmark.web.reading import tasks as reading_tasks
 from earmark.web.rendering import CONTENT_SECURITY_POLICY, render
 from earmark.web.views import Notice
@@ -101,6 +102,8 @@ def _shell(tx: Transaction, notices: tuple[Notice, ...]) -> Shell:
         now=tx.now,
         running=reading_tasks.under_way(tx),
         needing=browse.count_needing(tx),
+        news=notifications.count(tx),
+        recent=reading_tasks.newest(tx),
         notices=notices,
         simulated=tx.execute(labs.limit(1)).first() is not None,
         loopback=True,

@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from earmark.commands import CreateTenant
 from earmark.domain.errors import UnknownName
 from earmark.domain.inventory import Provider
-from earmark.domain.states import Outcome
 from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
 from earmark.store import inventory, tasks
 from earmark.store.database import Transaction
+from earmark.web.continuations import register_continuation
 from earmark.web.site import Site
 from earmark.web.views import Notice, Ref, TaskView
 
-
-def wait_href(task_id: str) -> str:
-    """Address the wait that tells of the tenant at its end."""
-    return f"/tasks/{task_id}/wait?next=tenant-created"
+#: Where the wait goes on to.
+NEXT = "tenant-created"
 
 
 def meanwhile(task: TaskView) -> str:
@@ -75,8 +73,7 @@ def failed(tx: Transaction, task_id: str) -> tuple[dict[str, str], Notice]:
 
 
 def _made(task: Task) -> bool:
-    ended_well = task.outcome in (Outcome.OK, Outcome.WARNED)
-    return task.command == CreateTenant.__name__ and ended_well
+    return task.command == CreateTenant.__name__ and task.went_well
 
 
 def _reason(task: Task) -> str:
@@ -89,3 +86,6 @@ def _reason(task: Task) -> str:
 
 def _link(task: Task) -> Ref:
     return Ref("task", task.id, "See the task", f"/tasks/{task.id}")
+
+
+register_continuation(NEXT, tenant_created, meanwhile)

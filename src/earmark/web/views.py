@@ -9,7 +9,7 @@ what has not changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from earmark.domain.states import Outcome, TaskState
@@ -40,14 +40,27 @@ class TaskError:
 
 @dataclass(frozen=True)
 class WaitingFor:
-    """What a task waits for, since when, when it is looked at next, and who can end
-    it: `engine` or `person`."""
+    """What a task waits for, since when, when it is looked at next, who can end it
+    (`engine` or `person`), and the task that is in the way, if one is."""
 
     kind: str
     text: str
     since: datetime
     next_check: datetime | None = None
     who: str = "engine"
+    task: str | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How long a task may take, by its newest past runs that ended ok: half of them
+    took at most `usual`, 99 of 100 at most `longest`; `slow` when this one has been
+    under way for longer."""
+
+    runs: int
+    usual: timedelta
+    longest: timedelta
+    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,8 @@ class TaskView:
     retry_of: str | None = None
     retried_by: str | None = None
     cancelled_by: str | None = None
+    expected: Expected | None = None
+    """Filled in where a page follows the task; None of too few past runs."""
 
     @property
     def href(self) -> str:
@@ -335,3 +350,20 @@ class Notice:
     link: Ref | None = None
     detail: str | None = None
     id: str | None = None
+
+
+@dataclass(frozen=True)
+class NotificationView:
+    """The end of a task that somebody wanted to be told of."""
+
+    id: str
+    title: str
+    outcome: str
+    line: str
+    """The first line of what it ended with, an error's above all."""
+    href: str
+    """Leads on to its continuation, and marks it as read."""
+    ended_at: datetime
+    read: bool
+    bad: bool
+    """Stays until it is dismissed."""

@@ -128,6 +128,21 @@ tasks = sa.Table(
         "key",
         where="parent_id IS NOT NULL",
     ),
+    # How long past runs took, the newest first; two, since not every planner reads a
+    # column that IS NULL in the order of the next one.
+    partial_index(
+        "ix_earmark_tasks_pace",
+        "command",
+        "provider_id",
+        "id",
+        where="outcome = 'ok' AND provider_id IS NOT NULL",
+    ),
+    partial_index(
+        "ix_earmark_tasks_pace_alone",
+        "command",
+        "id",
+        where="outcome = 'ok' AND provider_id IS NULL",
+    ),
     sa.Index("ix_earmark_tasks_root", "root_id", "id"),
     sa.Index("ix_earmark_tasks_object", "object_kind", "object_id", "id"),
     sa.Index("ix_earmark_tasks_state", "state", "id"),
@@ -200,4 +215,33 @@ idempotency = sa.Table(
     column("task_id", Id, "What it made.", to="earmark_tasks.id", index=True),
     instant("created_at", "When it came first."),
     comment="Keys that make a repeated request harmless (rule 20).",
+)
+
+notifications = sa.Table(
+    "earmark_notifications",
+    metadata,
+    key("UUIDv7."),
+    column("owner", Name, "Who wants to know how the task ends."),
+    column(
+        "task_id",
+        Id,
+        "The task; they are deleted with it.",
+        to="earmark_tasks.id",
+        fk={"ondelete": "CASCADE"},
+        index=True,
+    ),
+    column("next", Name, "The continuation that the end leads to."),
+    instant("created_at", "When it was asked for."),
+    maybe_instant("ended_at", "When the task ended: from then on it is shown."),
+    maybe_instant("read_at", "When it was read."),
+    maybe_instant("dismissed_at", "When it was dismissed: it is shown no more."),
+    sa.UniqueConstraint("owner", "task_id"),
+    partial_index(
+        "ix_earmark_notifications_shown",
+        "owner",
+        "ended_at",
+        "id",
+        where="ended_at IS NOT NULL AND dismissed_at IS NULL",
+    ),
+    comment="Ends of tasks that somebody wants to be told of.",
 )

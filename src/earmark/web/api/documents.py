@@ -32,6 +32,7 @@ class WaitingForOut(Document):
     since: datetime
     next_check: datetime | None
     who: str = Field(description="Who can end it: `engine` or `person`")
+    task: str | None = Field(description="The task that is in the way, if one is")
 
 
 class TaskOut(Document):
@@ -122,6 +123,19 @@ class LogLineOut(Document):
     at: datetime
     level: str
     text: str
+
+
+class NotificationOut(Document):
+    """The end of a task that somebody wanted to be told of."""
+
+    id: str
+    task_id: str
+    next: str = Field(description="The continuation that the end leads to")
+    title: str
+    outcome: Outcome
+    message: str
+    ended_at: datetime
+    read_at: datetime | None
 
 
 class CommandOut(BaseModel):

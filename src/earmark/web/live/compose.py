@@ -1,16 +1,26 @@
 """What every open page should show now, read once for all of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import browse
+from earmark.engine.pace import Paces
 from earmark.store import inventory
 from earmark.store.database import Transaction
 from earmark.web import fragments
 from earmark.web.fragments import Fragment
 from earmark.web.listing import tasks_href, vms_more
 from earmark.web.live.topics import PageTopic
-from earmark.web.reading import machines, providers, tasks, tenants, workers
+from earmark.web.reading import (
+    machines,
+    notifications,
+    providers,
+    tasks,
+    tenants,
+    workers,
+)
+from earmark.web.views import TaskView
 
 #: What every page shows, whatever else it is about.
 EVERY = PageTopic("every")
@@ -25,6 +35,7 @@ class Composer:
     def __init__(self) -> None:
         self._kept: dict[Any, Fragment] = {}
         self._used: dict[Any, Fragment] = {}
+        self._paces = Paces()
 
     def compose(self, tx: Transaction, topics: Iterable[PageTopic]) -> Shown:
         """Render all the fragments of all the topics."""
@@ -36,6 +47,7 @@ class Composer:
             EVERY: (
                 self._press(fragments.nav_tasks, tasks.under_way(tx)),
                 self._press(fragments.nav_needs, browse.count_needing(tx)),
+                self._press(fragments.nav_news, notifications.count(tx)),
             )
         }
         ways = {
@@ -49,6 +61,8 @@ class Composer:
             "templates": self._templates,
             "tenants": self._tenants,
             "workers": self._workers,
+            "notifications": self._notifications,
+            "recent": self._recent,
         }
         for name, wanted in by_name.items():
             shown |= ways[name](tx, wanted)
@@ -126,7 +140,7 @@ class Composer:
 
     def _task(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         shown: Shown = {}
-        found = tasks.details(tx, [topic.about for topic in wanted])
+        found = tasks.details(tx, [topic.about for topic in wanted], self._paces)
         for task_id, detail in found.items():
             task = detail.task
             shown[PageTopic("task", task_id)] = (
@@ -139,14 +153,14 @@ class Composer:
 
     def _wait(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         found = tasks.by_ids(tx, {topic.task_id for topic in wanted})
-        views = {view.id: view for view in tasks.views(tx, found)}
-        return {
-            topic: (
-                self._press(fragments.wait_panel, views[topic.task_id], topic.about),
-            )
-            for topic in wanted
-            if topic.task_id in views
-        }
+        theirs = [task for task in found if task.owner == LOCAL_OWNER]
+        views = {it.id: it for it in tasks.followed(tx, theirs, self._paces)}
+        return {topic: (self._wait_panel(topic, views),) for topic in wanted}
+
+    def _wait_panel(self, topic: PageTopic, views: Mapping[str, TaskView]) -> Fragment:
+        if topic.task_id not in views:
+            return self._press(fragments.wait_gone, topic.task_id)
+        return self._press(fragments.wait_panel, views[topic.task_id], topic.about)
 
     def _providers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         views = providers.provider_views(tx, inventory.list_providers(tx))
@@ -176,3 +190,11 @@ class Composer:
     def _workers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         zones = self._press(fragments.zones, workers.zone_views(tx))
         return dict.fromkeys(wanted, (zones,))
+
+    def _notifications(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.notifications_body, notifications.views(tx))
+        return dict.fromkeys(wanted, (body,))
+
+    def _recent(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.recent_tasks, tasks.newest(tx))
+        return dict.fromkeys(wanted, (body,))

@@ -8,7 +8,9 @@ from earmark.domain.errors import BadInput
 from earmark.web.reading.tasks import filter_of
 
 MOST = 8
-_PLAIN = frozenset({"providers", "templates", "tenants", "workers"})
+_PLAIN = frozenset(
+    {"notifications", "providers", "recent", "templates", "tenants", "workers"}
+)
 _QUERIES = frozenset({"vms", "tasks"})
 _OBJECTS = frozenset({"vm", "task", "provider"})
 _ID = re.compile(r"[\w-]{1,64}")

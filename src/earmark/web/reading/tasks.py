@@ -13,11 +13,13 @@ from earmark.domain.errors import BadInput
 from earmark.domain.states import Outcome, TaskState
 from earmark.domain.task import Task
 from earmark.engine import browse
+from earmark.engine.pace import Pace, Paces, slow
 from earmark.store import schema
 from earmark.store.database import Transaction
 from earmark.store.tasks import from_row, select_tasks
 from earmark.web.reading.promises import promises
 from earmark.web.views import (
+    Expected,
     LogLine,
     PlaceholderView,
     Ref,
@@ -96,6 +98,25 @@ def _told(result: Any) -> str | None:
 def views(tx: Transaction, shown: Sequence[Task]) -> list[TaskView]:
     """Show many tasks."""
     return [view(face) for face in browse.faces(tx, shown)]
+
+
+def followed(
+    tx: Transaction, shown: Sequence[Task], paces: Paces | None = None
+) -> list[TaskView]:
+    """Show tasks that somebody waits for: with their places in the queue, and with what
+    past runs took. Who looks often brings the `paces` that it keeps."""
+    known = (paces or Paces()).of(tx, shown)
+    faces = browse.faces(tx, shown, places=True)
+    return [
+        replace(view(face), expected=_expected(tx, task, known.get(task.id)))
+        for task, face in zip(shown, faces, strict=True)
+    ]
+
+
+def _expected(tx: Transaction, task: Task, pace: Pace | None) -> Expected | None:
+    if pace is None:
+        return None
+    return Expected(pace.runs, pace.usual, pace.longest, slow(task, pace, tx))
 
 
 def by_ids(tx: Transaction, ids: Iterable[str]) -> list[Task]:
@@ -186,7 +207,14 @@ def recent_on(
     return found
 
 
-def details(tx: Transaction, ids: Iterable[str]) -> dict[str, TaskDetail]:
+def newest(tx: Transaction) -> tuple[TaskView, ...]:
+    """The roots that were asked for last, by whomever."""
+    return tuple(views(tx, browse.list_tasks(tx, browse.TaskFilter(), RECENT)))
+
+
+def details(
+    tx: Transaction, ids: Iterable[str], paces: Paces | None = None
+) -> dict[str, TaskDetail]:
     """Read everything about tasks; those that do not exist are missing."""
     asked = by_ids(tx, ids)
     if not asked:
@@ -195,6 +223,7 @@ def details(tx: Transaction, ids: Iterable[str]) -> dict[str, TaskDetail]:
     query = select_tasks().where(schema.tasks.c.root_id.in_(roots))
     family = [from_row(r) for r in tx.execute(query.order_by(schema.tasks.c.id))]
     shown = {view.id: view for view in views(tx, family)}
+    shown |= {view.id: view for view in followed(tx, asked, paces)}
     below: dict[str | None, list[str]] = defaultdict(list)
     for member in family:
         below[member.parent_id].append(member.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from earmark.commands import RefreshProvider
@@ -18,15 +18,16 @@ from earmark.store import tasks as rows
 from earmark.store.database import Transaction
 from earmark.store.drafts import Draft
 from earmark.web import forms
+from earmark.web.continuations import initiate_wait_for_task
 from earmark.web.faults import status_of
 from earmark.web.flash import notices_of
 from earmark.web.onboarding import (
+    NEXT,
     SentForm,
     forget,
     trouble_of,
     unfinished,
     verify,
-    wait_href,
 )
 from earmark.web.pages import ProviderFormPage, ProviderPage, ProvidersPage
 from earmark.web.reading import tasks as reading_tasks
@@ -44,7 +45,7 @@ def providers(request: Request) -> Response:
         return ProvidersPage(tuple(views), fresh_key()), unfinished(tx)
 
     page, notices = site_of(request).read(work)
-    return show(request, page, notices=notices)
+    return show(request, page, notices=(*notices_of(request), *notices))
 
 
 def provider(request: Request) -> Response:
@@ -89,7 +90,7 @@ def _again(request: Request, draft: Draft) -> Response:
         return go(f"/providers/{draft.provider_id}")
     task = site.read(lambda tx: rows.find(tx, draft.task_id or ""))
     if task is not None and not (task.done or task.state == "held"):
-        return RedirectResponse(wait_href(task.id), 303)
+        return initiate_wait_for_task(task, NEXT)
     trouble = trouble_of(task) if task is not None else None
     errors: Mapping[str, str] = {}
     try:
@@ -114,13 +115,13 @@ def add_provider(request: Request, form: Form) -> Response:
         # Sent twice, the first may have used up the draft, or taken the name.
         before = site.read(lambda tx: asked_before(tx, LOCAL_OWNER, key or ""))
         if before is not None:
-            return RedirectResponse(wait_href(before.id), 303)
+            return initiate_wait_for_task(before, NEXT)
         status = 409 if status_of(error) == 409 else 422
         fields = error.fields if isinstance(error, BadInput) else {}
         # What stands beside its field need not be said twice.
         general = None if set(fields) & _asked(connector) else said(error)
         return _form(request, connector, form, fields, general, draft, status)
-    return RedirectResponse(wait_href(task.id), 303)
+    return initiate_wait_for_task(task, NEXT)
 
 
 def dismiss(request: Request, form: Form) -> Response:

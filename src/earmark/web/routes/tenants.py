@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from earmark.commands import CreateTenant
@@ -12,12 +12,13 @@ from earmark.domain.errors import BadInput, EarmarkError, KeyReused
 from earmark.domain.inventory import Provider
 from earmark.engine import describe
 from earmark.store.database import Transaction
+from earmark.web.continuations import initiate_wait_for_task
 from earmark.web.faults import status_of
 from earmark.web.flash import notices_of
 from earmark.web.pages import TenantFormPage, TenantsPage
 from earmark.web.reading.tenants import tenant_views
 from earmark.web.site import Form, fresh_key, key_of, posting, show, site_of, told
-from earmark.web.tenancy import able, failed, success, wait_href
+from earmark.web.tenancy import NEXT, able, failed, success
 from earmark.web.views import FormField, Notice
 
 FIELDS = (
@@ -62,7 +63,7 @@ def add_tenant(request: Request, form: Form) -> Response:
         status = 409 if status_of(error) == 409 else 422
         # What stands beside its field need not be said twice.
         return _form(request, values, errors, None if errors else notice, status)
-    return RedirectResponse(wait_href(task.id), 303)
+    return initiate_wait_for_task(task, NEXT)
 
 
 def _form(

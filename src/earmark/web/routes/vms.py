@@ -11,8 +11,10 @@ from starlette.routing import Route
 from earmark.commands import AddVmTemplate, PowerOff, PowerOn, ShutdownGuest
 from earmark.domain.command import Command
 from earmark.domain.errors import BadInput, EarmarkError, KeyReused, UnknownName
+from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine import describe
-from earmark.store import inventory
+from earmark.engine.tx import EngineTx
+from earmark.store import inventory, notifications
 from earmark.web.faults import status_of
 from earmark.web.flash import notices_of
 from earmark.web.listing import vms_more
@@ -87,11 +89,17 @@ def _can_copy(site: Site, vm: VmView) -> bool:
 
 
 def power(request: Request, form: Form) -> Response:
-    """Queue a power action, and show the VM again."""
+    """Queue a power action, and show the VM again; its end becomes a notification."""
     site, vm_id = site_of(request), request.path_params["vm"]
     kind = power_command(request.path_params["verb"])
     command, key = describe.build(kind, {"vm": vm_id}), key_of(request, form)
-    task = site.transact(lambda tx: command.enqueue(tx, key=key))
+
+    def work(tx: EngineTx) -> Task:
+        task = command.enqueue(tx, key=key)
+        notifications.subscribe(tx.store, task.id, LOCAL_OWNER, "task")
+        return task
+
+    task = site.transact(work)
     return go(f"/vms/{task.object_id}", task=task.id)
 
 

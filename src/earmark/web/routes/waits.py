@@ -6,12 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from earmark.domain.task import LOCAL_OWNER
+from earmark.store import notifications
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
-from earmark.web.continuations import find
+from earmark.web.continuations import find, go_on, wait_href
 from earmark.web.pages import WaitPage
 from earmark.web.reading import tasks
-from earmark.web.site import go, show, site_of
+from earmark.web.site import Form, go, posting, show, site_of
 from earmark.web.views import TaskView
 
 #: How long an answer to a browser without JavaScript waits for the end.
@@ -31,25 +33,45 @@ async def wait(request: Request) -> Response:
 def _answer(request: Request) -> Response:
     site, task_id = site_of(request), request.path_params["task"]
     name = request.query_params.get("next", "task")
-    continuation = find(name)
+    find(name)
     task, waited = site.read(lambda tx: _look(tx, task_id))
     if task.over:
-        return go(continuation.then(site, task_id))
-    address = f"/tasks/{task_id}/wait?next={name}"
+        return go_on(site, task_id, name)
+    address = wait_href(task_id, name)
     page = WaitPage(
         task=task,
         self_href=address,
         hold_href=f"{address}&hold=1",
-        background_href=continuation.meanwhile(task),
+        background_href=f"/tasks/{task_id}/background",
+        next=name,
         offer_background=waited > LONG_SECONDS,
     )
     return show(request, page)
 
 
+def background(request: Request, form: Form) -> Response:
+    """Wait no longer: the end becomes a notification, and the browser goes on to where
+    its continuation says. Asked twice, it is one notification."""
+    site, task_id = site_of(request), request.path_params["task"]
+    name = form.get("next", "task")
+    continuation = find(name)
+
+    def work(tx: Transaction) -> TaskView:
+        task = rows.of_owner(tx, task_id, LOCAL_OWNER)
+        notifications.subscribe(tx, task_id, LOCAL_OWNER, name)
+        return tasks.views(tx, [task])[0]
+
+    task = site.engine.write(work)
+    return go(continuation.meanwhile(task), background=task_id)
+
+
 def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
-    task = rows.get(tx, task_id)
+    task = rows.of_owner(tx, task_id, LOCAL_OWNER)
     waited = (tx.now - task.created_at).total_seconds()
-    return tasks.views(tx, [task])[0], waited
+    return tasks.followed(tx, [task])[0], waited
 
 
-ROUTES = [Route("/tasks/{task}/wait", wait)]
+ROUTES = [
+    Route("/tasks/{task}/wait", wait),
+    Route("/tasks/{task}/background", posting(background), methods=["POST"]),
+]

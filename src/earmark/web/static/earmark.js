@@ -16,6 +16,15 @@
     localStorage.setItem("theme", root.dataset.theme);
   }
 
+  // --- Panels: open or closed, as they were left on any page ------------------------
+  function keepPanels() {
+    for (const panel of document.querySelectorAll("details[data-kept]")) {
+      const name = `open-${panel.id}`;
+      panel.open = localStorage.getItem(name) === "yes";
+      panel.addEventListener("toggle", () => localStorage.setItem(name, panel.open ? "yes" : "no"));
+    }
+  }
+
   // --- Times: relative, by the server's clock ------------------------------------
   let ahead = 0; // by how many milliseconds the server's clock is ahead of ours
 
@@ -177,6 +186,7 @@
     for (const log of document.querySelectorAll("[data-follow]")) {
       log.scrollTop = log.scrollHeight;
     }
+    keepPanels();
     refine();
     listen();
     setInterval(tellTimes, 1000);

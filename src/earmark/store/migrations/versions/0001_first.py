@@ -531,6 +531,22 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_earmark_tasks_pace",
+        "earmark_tasks",
+        ["command", "provider_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("outcome = 'ok' AND provider_id IS NOT NULL"),
+        sqlite_where=sa.text("outcome = 'ok' AND provider_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_pace_alone",
+        "earmark_tasks",
+        ["command", "id"],
+        unique=False,
+        postgresql_where=sa.text("outcome = 'ok' AND provider_id IS NULL"),
+        sqlite_where=sa.text("outcome = 'ok' AND provider_id IS NULL"),
+    )
+    op.create_index(
         "ix_earmark_tasks_parent",
         "earmark_tasks",
         ["parent_id", "key"],
@@ -767,6 +783,72 @@ def upgrade() -> None:
         comment="Locks of objects, gone in the transaction that ends their root.",
     )
     op.create_index("ix_earmark_locks_root", "earmark_locks", ["root_id"], unique=False)
+    op.create_table(
+        "earmark_notifications",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "owner",
+            sa.String(length=200),
+            nullable=False,
+            comment="Who wants to know how the task ends.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="The task; they are deleted with it.",
+        ),
+        sa.Column(
+            "next",
+            sa.String(length=200),
+            nullable=False,
+            comment="The continuation that the end leads to.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When it was asked for.",
+        ),
+        sa.Column(
+            "ended_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the task ended: from then on it is shown.",
+        ),
+        sa.Column("read_at", UtcDateTime(), nullable=True, comment="When it was read."),
+        sa.Column(
+            "dismissed_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it was dismissed: it is shown no more.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["task_id"],
+            ["earmark_tasks.id"],
+            name=op.f("fk_earmark_notifications_task_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_notifications")),
+        sa.UniqueConstraint(
+            "owner", "task_id", name=op.f("uq_earmark_notifications_owner_task_id")
+        ),
+        comment="Ends of tasks that somebody wants to be told of.",
+    )
+    op.create_index(
+        "ix_earmark_notifications_shown",
+        "earmark_notifications",
+        ["owner", "ended_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL"),
+        sqlite_where=sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL"),
+    )
+    op.create_index(
+        op.f("ix_earmark_notifications_task_id"),
+        "earmark_notifications",
+        ["task_id"],
+        unique=False,
+    )
     op.create_table(
         "earmark_placeholders",
         sa.Column(
@@ -1419,6 +1501,16 @@ def downgrade() -> None:
         sqlite_where=sa.text("state IN ('bound', 'in_doubt', 'held')"),
     )
     op.drop_table("earmark_placeholders")
+    op.drop_index(
+        op.f("ix_earmark_notifications_task_id"), table_name="earmark_notifications"
+    )
+    op.drop_index(
+        "ix_earmark_notifications_shown",
+        table_name="earmark_notifications",
+        postgresql_where=sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL"),
+        sqlite_where=sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL"),
+    )
+    op.drop_table("earmark_notifications")
     op.drop_index("ix_earmark_locks_root", table_name="earmark_locks")
     op.drop_table("earmark_locks")
     op.drop_index("ix_earmark_lock_queue_root", table_name="earmark_lock_queue")
@@ -1461,6 +1553,18 @@ def downgrade() -> None:
         table_name="earmark_tasks",
         postgresql_where=sa.text("parent_id IS NOT NULL"),
         sqlite_where=sa.text("parent_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_pace_alone",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("outcome = 'ok' AND provider_id IS NULL"),
+        sqlite_where=sa.text("outcome = 'ok' AND provider_id IS NULL"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_pace",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("outcome = 'ok' AND provider_id IS NOT NULL"),
+        sqlite_where=sa.text("outcome = 'ok' AND provider_id IS NOT NULL"),
     )
     op.drop_index("ix_earmark_tasks_object", table_name="earmark_tasks")
     op.drop_index(

@@ -1,0 +1,59 @@
+"""Relations: what tasks have to do with others, read once for many of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from earmark.domain.states import TaskState
+from earmark.domain.task import Placeholder, Task
+from earmark.store.database import Transaction
+from earmark.store.schema import providers, tasks
+
+#: Waiting for somebody else: children, a provider, a lock.
+RESTING = (TaskState.WAITING, TaskState.CANCELLING)
+
+
+def provider_names(
+    tx: Transaction, effects: Iterable[Placeholder], shown: Iterable[Task]
+) -> Mapping[str, str]:
+    """Provider → name, of what was promised there and of tasks that run."""
+    ids = {effect.provider_id for effect in effects}
+    ids |= {t.provider_id for t in shown if t.provider_id and t.state == "running"}
+    if not ids:
+        return {}
+    query = sa.select(providers.c.id, providers.c.name).where(providers.c.id.in_(ids))
+    return {row.id: row.name for row in tx.execute(query)}
+
+
+def open_children(
+    tx: Transaction, shown: Sequence[Task]
+) -> Mapping[str, tuple[int, int]]:
+    """Parent → how many of its children have not ended, and how many there are."""
+    ids = [t.id for t in shown if t.state in RESTING]
+    if not ids:
+        return {}
+    is_open = sa.case((tasks.c.state != TaskState.DONE, 1), else_=0)
+    query = (
+        sa.select(
+            tasks.c.parent_id,
+            sa.func.sum(is_open).label("left"),
+            sa.func.count().label("total"),
+        )
+        .where(tasks.c.parent_id.in_(ids))
+        .group_by(tasks.c.parent_id)
+    )
+    return {r.parent_id: (int(r.left), int(r.total)) for r in tx.execute(query)}
+
+
+def held_parts(
+    tx: Transaction, shown: Sequence[Task]
+) -> Mapping[str, tuple[str, datetime]]:
+    """Root → title of a descendant that is held, and since when."""
+    roots = [t.id for t in shown if t.is_root and t.state in RESTING]
+    if not roots:
+        return {}
+    query = sa.select(tasks.c.root_id, tasks.c.title, tasks.c.updated_at).where(
+        tasks.c.root_id.in_(roots), tasks.c.state == TaskState.HELD
+    )
+    return {r.root_id: (r.title, r.updated_at) for r in tx.execute(query)}
