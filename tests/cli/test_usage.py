@@ -205,7 +205,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_debugging(
 ) -> None:
     # Loaded by the interpreter itself: a bug of ours, not of a module of commands.
     (migrated.folder / "sitecustomize.py").write_text(
-        "from earmark.engine import browse\nbrowse.list_tasks = lambda *_: 1 / 0\n"
+        "from earmark.engine import browse\nbrowse.page = lambda *_: 1 / 0\n"
     )
     environment = {"PYTHONPATH": str(migrated.folder)}
     migrated.run("tasks", "ls", **environment).refused(

@@ -1,12 +1,13 @@
 """Browse: what faces show of tasks, read in a constant number of statements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from earmark.domain.ids import first_id
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.explain import WaitingFor, waiting_for
@@ -15,6 +16,13 @@ from earmark.store.schema import placeholders, providers, tasks, templates, vms
 from earmark.store.tasks import from_row, select_tasks
 
 PAGE = 100
+#: Words are looked for in so many tasks that fit the rest of the filter, and no more at
+#: a time: no index helps to find words in a million titles.
+LOOKED_THROUGH = 20_000
+#: The clocks of hosts that ask for tasks are not further than that from the store's.
+CLOCKS_AGREE = timedelta(hours=2)
+OPEN = tuple(state for state in TaskState if state is not TaskState.DONE)
+_DONE: sa.ColumnElement[str] = sa.literal_column("'done'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,9 @@ class TaskFilter:
     parent: str = ""
     zone: str = ""
     text: str = ""
+    """Words of the title or the message, in any case."""
+    created_from: datetime | None = None
+    created_before: datetime | None = None
     needs_person: bool = False
     children_too: bool = False
     before: str = ""
@@ -77,12 +88,80 @@ class TaskFace:
     version: int
 
 
-def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Task]:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of tasks. `older` is the id before which the next page begins, if there
+    may be one; `cut` when words were not looked for any further than that."""
+
+    tasks: tuple[Task, ...]
+    older: str | None = None
+    cut: bool = False
+
+
+def page(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> Listed:
     """The newest tasks that pass the filter; by keyset, so that a page costs the same
     anywhere in the history."""
-    query = select_tasks().order_by(tasks.c.id.desc()).limit(limit)
-    query = query.where(*_conditions(which))
-    return [from_row(row) for row in tx.execute(query)]
+    edge = _edge(tx, which) if which.text else None
+    found = _read(tx, which, limit + 1, edge)
+    if len(found) > limit:
+        return Listed(tuple(found[:limit]), found[limit - 1].id)
+    return Listed(tuple(found), edge, cut=edge is not None)
+
+
+def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Task]:
+    """The tasks of a page, where nobody asks for the next one."""
+    edge = _edge(tx, which) if which.text else None
+    return _read(tx, which, limit, edge)
+
+
+def _read(
+    tx: Transaction, which: TaskFilter, limit: int, edge: str | None
+) -> list[Task]:
+    """The newest of these tasks down to `edge`."""
+    found = []
+    for part in _parts(which):
+        query = select_tasks().order_by(part.order.desc()).limit(limit)
+        query = query.where(*part.conditions, *_conditions(which, tx.now))
+        query = query.where(*_words(which.text))
+        if edge is not None:
+            query = query.where(tasks.c.id >= edge)
+        found += [from_row(row) for row in tx.execute(query)]
+    return sorted(found, key=lambda task: task.id, reverse=True)[:limit]
+
+
+def _edge(tx: Transaction, which: TaskFilter) -> str | None:
+    """The oldest task that is looked through for words; None when all are."""
+    part = _parts(which)[0]
+    query = sa.select(tasks.c.id).where(*part.conditions)
+    query = query.where(*_conditions(which, tx.now)).order_by(part.order.desc())
+    seen = tx.execute(query.offset(LOOKED_THROUGH - 1).limit(2)).scalars().all()
+    return seen[0] if len(seen) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a list that is read from an index of its own."""
+
+    conditions: tuple[sa.ColumnElement[bool], ...] = ()
+    order: sa.ColumnElement[str] = tasks.c.id
+
+
+def _parts(which: TaskFilter) -> list[_Part]:
+    """A list as it is, or its ended and its open tasks by themselves: what is rare has
+    an index of the ended ones only, since of all tasks they are the many, and such an
+    index costs the claims nothing."""
+    rare = which.command or which.owner or which.zone or which.outcomes
+    if not rare or which.parent or which.children_too:
+        return [_Part()]
+    parts = []
+    if not which.states or TaskState.DONE in which.states:
+        # A literal, so that both planners can use the partial indexes.
+        parts.append(_Part((sa.literal_column("state") == _DONE,)))
+    if not which.outcomes and set(which.states) != {TaskState.DONE}:
+        # Not by the id itself: SQLite would go through all that ended, in that order.
+        is_open = tasks.c.state.in_(OPEN)
+        parts.append(_Part((is_open,), order=tasks.c.id.concat("")))
+    return parts or [_Part()]
 
 
 def unfinished(tx: Transaction, command: str, kind: str, object_id: str) -> bool:
@@ -113,7 +192,7 @@ def _held_roots() -> sa.Select[Any]:
     return held.distinct()
 
 
-def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(which: TaskFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if which.parent:
         found.append(tasks.c.parent_id == which.parent)
@@ -133,13 +212,39 @@ def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
         found.append(tasks.c.state.in_(which.states))
     if which.outcomes:
         found.append(tasks.c.outcome.in_(which.outcomes))
+    found.extend(_in_time(which, now))
     if which.before:
         found.append(tasks.c.id < which.before)
     if which.after:
         found.append(tasks.c.id > which.after)
-    for word in which.text.split():
-        found.append(tasks.c.title.icontains(word, autoescape=True))
     return found
+
+
+def _in_time(which: TaskFilter, now: datetime) -> Iterator[sa.ColumnElement[bool]]:
+    """What was asked for in a time. An id tells nearly when it was made, by the clock
+    of the host that made it: so the list begins near there, and the store's own time
+    decides. Where the clocks are far apart, it is read from its end."""
+    skewed = abs(datetime.now(UTC) - now) > CLOCKS_AGREE / 2
+    by_id = not (skewed or which.parent or which.children_too)
+    first, last = which.created_from, which.created_before
+    if first is not None:
+        yield tasks.c.created_at >= first
+        if by_id:
+            yield tasks.c.id >= first_id(first - CLOCKS_AGREE)
+    if last is not None:
+        yield tasks.c.created_at < last
+        if by_id:
+            yield tasks.c.id < first_id(last + CLOCKS_AGREE)
+
+
+def _words(text: str) -> list[sa.ColumnElement[bool]]:
+    return [
+        sa.or_(
+            tasks.c.title.icontains(word, autoescape=True),
+            tasks.c.message.icontains(word, autoescape=True),
+        )
+        for word in text.split()
+    ]
 
 
 def faces(tx: Transaction, shown: Sequence[Task]) -> list[TaskFace]:

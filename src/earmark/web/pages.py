@@ -128,11 +128,21 @@ class TemplateFormPage(Page):
 class TaskFilters:
     """What a list of tasks is narrowed to; empty means all."""
 
+    q: str = ""
     state: str = ""
     outcome: str = ""
     command: str = ""
-    q: str = ""
+    object: str = ""
+    user: str = ""
+    zone: str = ""
+    since: str = ""
+    until: str = ""
     needs: str = ""
+
+    @property
+    def more(self) -> bool:
+        """Whether it is narrowed by what is folded away in the form."""
+        return any((self.object, self.user, self.zone, self.since, self.until))
 
     @property
     def any(self) -> bool:
@@ -158,11 +168,24 @@ class TasksPage(Page):
     older_href: str | None = None
     newest_href: str | None = None
     """The first page again, where this is not it."""
+    zones: tuple[str, ...] = ()
+    searched: int = 0
+    """How many tasks were looked through for words, where there are more."""
+    about: str = ""
+    """The object of the filter by its id, as the stream wants it."""
+    error: str = ""
+    """What is wrong with the filters; then nothing is listed."""
+    wrong: frozenset[str] = frozenset()
+    """The filters that it is about."""
 
     @property
     def topics(self) -> tuple[str, ...]:
         """The tasks of this very page, and how many have come since."""
-        shown = {"newest": self.tasks[0].id if self.tasks else ""}
+        if self.error:
+            return ()
+        shown = {"rows": ".".join(task.id for task in self.tasks)}
+        if self.about:
+            shown["object"] = self.about
         if self.newest_href:
             shown["older"] = "yes"
         return (f"tasks:{urlencode(self.filters.query | shown)}",)
@@ -171,6 +194,11 @@ class TasksPage(Page):
     def command_choices(self) -> list[tuple[str, str]]:
         """The commands that the list can be narrowed to."""
         return [(name, name) for name in self.commands]
+
+    @property
+    def zone_choices(self) -> list[tuple[str, str]]:
+        """The zones that the list can be narrowed to."""
+        return [(name, name) for name in self.zones]
 
 
 @dataclass(frozen=True)

@@ -509,6 +509,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
     )
     op.create_index(
+        "ix_earmark_tasks_command",
+        "earmark_tasks",
+        ["command", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
+    )
+    op.create_index(
         "ix_earmark_tasks_due",
         "earmark_tasks",
         ["zone", "run_after"],
@@ -529,6 +537,22 @@ def upgrade() -> None:
         "earmark_tasks",
         ["object_kind", "object_id", "id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_earmark_tasks_outcome",
+        "earmark_tasks",
+        ["outcome", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_owner",
+        "earmark_tasks",
+        ["owner", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
     )
     op.create_index(
         "ix_earmark_tasks_parent",
@@ -575,6 +599,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_earmark_tasks_state", "earmark_tasks", ["state", "id"], unique=False
+    )
+    op.create_index(
+        "ix_earmark_tasks_zone",
+        "earmark_tasks",
+        ["zone", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
     )
     op.create_table(
         "earmark_workers",
@@ -1362,6 +1394,12 @@ def downgrade() -> None:
     op.drop_table("earmark_zones")
     op.drop_index("ix_earmark_workers_state", table_name="earmark_workers")
     op.drop_table("earmark_workers")
+    op.drop_index(
+        "ix_earmark_tasks_zone",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
+    )
     op.drop_index("ix_earmark_tasks_state", table_name="earmark_tasks")
     op.drop_index(
         "ix_earmark_tasks_start_by",
@@ -1394,6 +1432,18 @@ def downgrade() -> None:
         postgresql_where=sa.text("parent_id IS NOT NULL"),
         sqlite_where=sa.text("parent_id IS NOT NULL"),
     )
+    op.drop_index(
+        "ix_earmark_tasks_owner",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_outcome",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
+    )
     op.drop_index("ix_earmark_tasks_object", table_name="earmark_tasks")
     op.drop_index(
         "ix_earmark_tasks_end_by",
@@ -1406,6 +1456,12 @@ def downgrade() -> None:
         table_name="earmark_tasks",
         postgresql_where=sa.text("state = 'queued'"),
         sqlite_where=sa.text("state = 'queued'"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_command",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND state = 'done'"),
+        sqlite_where=sa.text("parent_id IS NULL AND state = 'done'"),
     )
     op.drop_index(
         "ix_earmark_tasks_claim",
