@@ -21,8 +21,6 @@ PAGE = 100
 LOOKED_THROUGH = 20_000
 #: The clocks of hosts that ask for tasks are not further than that from the store's.
 CLOCKS_AGREE = timedelta(hours=2)
-OPEN = tuple(state for state in TaskState if state is not TaskState.DONE)
-_DONE: sa.ColumnElement[str] = sa.literal_column("'done'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +118,8 @@ def _read(
     """The newest of these tasks down to `edge`."""
     found = []
     for part in _parts(which):
-        query = select_tasks().order_by(part.order.desc()).limit(limit)
-        query = query.where(*part.conditions, *_conditions(which, tx.now))
-        query = query.where(*_words(which.text))
+        query = select_tasks().order_by(tasks.c.id.desc()).limit(limit)
+        query = query.where(*part, *_conditions(which, tx.now), *_words(which.text))
         if edge is not None:
             query = query.where(tasks.c.id >= edge)
         found += [from_row(row) for row in tx.execute(query)]
@@ -131,37 +128,29 @@ def _read(
 
 def _edge(tx: Transaction, which: TaskFilter) -> str | None:
     """The oldest task that is looked through for words; None when all are."""
-    part = _parts(which)[0]
-    query = sa.select(tasks.c.id).where(*part.conditions)
-    query = query.where(*_conditions(which, tx.now)).order_by(part.order.desc())
-    seen = tx.execute(query.offset(LOOKED_THROUGH - 1).limit(2)).scalars().all()
+    query = sa.select(tasks.c.id).where(*_parts(which)[0], *_conditions(which, tx.now))
+    query = query.order_by(tasks.c.id.desc()).offset(LOOKED_THROUGH - 1).limit(2)
+    seen = tx.execute(query).scalars().all()
     return seen[0] if len(seen) > 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of a list that is read from an index of its own."""
-
-    conditions: tuple[sa.ColumnElement[bool], ...] = ()
-    order: sa.ColumnElement[str] = tasks.c.id
-
-
-def _parts(which: TaskFilter) -> list[_Part]:
-    """A list as it is, or its ended and its open tasks by themselves: what is rare has
-    an index of the ended ones only, since of all tasks they are the many, and such an
-    index costs the claims nothing."""
+def _parts(which: TaskFilter) -> list[tuple[sa.ColumnElement[bool], ...]]:
+    """A list as one, or what has ended apart from the open states, each of which is
+    read from an index of its own, newest first. What is rare has an index of the ended
+    ones only: they are the many, and such an index costs the claims nothing."""
     rare = which.command or which.owner or which.zone or which.outcomes
     if not rare or which.parent or which.children_too:
-        return [_Part()]
-    parts = []
+        return [()]
+    parts: list[tuple[sa.ColumnElement[bool], ...]] = []
     if not which.states or TaskState.DONE in which.states:
-        # A literal, so that both planners can use the partial indexes.
-        parts.append(_Part((sa.literal_column("state") == _DONE,)))
-    if not which.outcomes and set(which.states) != {TaskState.DONE}:
-        # Not by the id itself: SQLite would go through all that ended, in that order.
-        is_open = tasks.c.state.in_(OPEN)
-        parts.append(_Part((is_open,), order=tasks.c.id.concat("")))
-    return parts or [_Part()]
+        # Not by the state: SQLite would take the index of that.
+        parts.append((tasks.c.finished_at.is_not(None),))
+    if not which.outcomes:
+        wanted = [it for it in TaskState if it is not TaskState.DONE]
+        parts += [
+            (tasks.c.state == it,) for it in wanted if it in (which.states or wanted)
+        ]
+    return parts or [(sa.false(),)]
 
 
 def unfinished(tx: Transaction, command: str, kind: str, object_id: str) -> bool:

@@ -16,7 +16,7 @@ from earmark.web.api.application import create_api
 from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
-from earmark.web.routes import deciding, logs, providers, rest, tasks, vms, waits
+from earmark.web.routes import bulk, deciding, logs, providers, rest, tasks, vms, waits
 from earmark.web.site import Site, bare_shell, html, show
 
 
@@ -32,6 +32,7 @@ def create_app(engine: Engine, settings: Settings) -> Starlette:
         routes=[
             *vms.ROUTES,
             *waits.ROUTES,
+            *bulk.ROUTES,
             *tasks.ROUTES,
             *deciding.ROUTES,
             *logs.ROUTES,

@@ -76,6 +76,15 @@ class VmsPage(Page):
     """The name after which the page begins."""
     has_providers: bool = True
     more_href: str | None = None
+    idempotency_key: str = ""
+    chosen: frozenset[str] = frozenset()
+    """The VMs that are ticked already."""
+
+    @property
+    def all_href(self) -> str:
+        """This page with every VM ticked."""
+        here = {"q": self.q, "after": self.after, "select": "all"}
+        return "/vms?" + urlencode({name: it for name, it in here.items() if it})
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -177,6 +186,10 @@ class TasksPage(Page):
     """What is wrong with the filters; then nothing is listed."""
     wrong: frozenset[str] = frozenset()
     """The filters that it is about."""
+    here: str = ""
+    """The query of this very page."""
+    all_chosen: bool = False
+    """Whether every row is ticked already."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -215,6 +228,48 @@ class Question:
     back: str
     """The page for those who would rather not."""
     fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What will happen to some of the chosen tasks, or why nothing will."""
+
+    text: str
+    titles: tuple[str, ...]
+    refused: bool
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The first few of them."""
+        return self.titles[:3]
+
+
+@dataclass(frozen=True)
+class BulkPage(Page):
+    """What is asked before something is done to many tasks: what it means for how
+    many, and the form that does it."""
+
+    template = "bulk.html"
+    section = "tasks"
+    verb: str
+    fates: tuple[Fate, ...]
+    chosen: tuple[str, ...]
+    """The ids of all of them."""
+    back: str
+    """The query of the list that they were chosen in."""
+    back_href: str
+    idempotency_key: str
+
+    @property
+    def heading(self) -> str:
+        """What is asked."""
+        tasks = "1 task" if self.possible == 1 else f"{self.possible} tasks"
+        return f"{self.verb.capitalize()} {tasks}?"
+
+    @property
+    def possible(self) -> int:
+        """How many of them it can be done to."""
+        return sum(len(it.titles) for it in self.fates if not it.refused)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from earmark.store.schema.work import (
     task_log,
     task_needs,
     tasks,
+    tombstones,
 )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "task_needs",
     "tasks",
     "templates",
+    "tombstones",
     "vms",
     "workers",
     "zones",

@@ -45,6 +45,8 @@ def tasks(request: Request) -> Response:
             zones=tuple(zone_names(tx)),
             searched=browse.LOOKED_THROUGH if listed.cut else 0,
             about=about,
+            here=tasks_href(query, **_place(which)).partition("?")[2],
+            all_chosen=query.get("select") == "all",
         )
 
     try:
@@ -57,6 +59,10 @@ def tasks(request: Request) -> Response:
         )
         return show(request, page, status_of(error))
     return show(request, page, notices=notices_of(request))
+
+
+def _place(which: TaskFilter) -> dict[str, str]:
+    return {"before": which.before} if which.before else {}
 
 
 def _in_fields(filters: TaskFilters, which: TaskFilter) -> TaskFilters:
