@@ -207,7 +207,8 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_debugging(
     (migrated.folder / "sitecustomize.py").write_text(
         "from earmark.engine import browse\nbrowse.page = lambda *_: 1 / 0\n"
     )
-    environment = {"PYTHONPATH": str(migrated.folder)}
+    path = f"{migrated.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = {"PYTHONPATH": path}
     migrated.run("tasks", "ls", **environment).refused(
         70, "ZeroDivisionError", "EARMARK_DEBUG=1"
     )

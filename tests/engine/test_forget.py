@@ -10,7 +10,7 @@ from earmark.domain.task import Task
 from earmark.engine import forget, many, retry
 from earmark.engine.many import Deed
 from earmark.engine.resolve import Decision, resolve
-from earmark.store import schema, tasks
+from earmark.store import journal, schema, tasks
 from tests.engine.world import Make, MakeAll, MakeBlindly, Stage
 
 TABLES = ("tasks", "task_log", "placeholders", "sends", "evidence", "task_needs")
@@ -174,7 +174,7 @@ def test_many_are_asked_each_by_itself_and_once(stage: Stage) -> None:
     for _ in range(2):
         many.carry_out(stage.engine, Deed.RETRY, ids, "me", key)
     assert len([it for it in stage.tasks() if it.retry_of == gone.id]) == 1
-    row = stage.engine.read(lambda tx: many.journal.deed(tx, key))
+    row = stage.engine.read(lambda tx: journal.deed(tx, key))
     assert row is not None
     assert (row.actor, row.action) == ("me", "retry-many")
     assert (row.data["done"], row.data["refused"]) == (1, 1)

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,13 +25,13 @@ def write_history(engine: Engine, count: int) -> None:
     start = engine.read(lambda tx: tx.now) - timedelta(seconds=APART * count)
     for first in range(0, count, CHUNK):
         rows = [_row(start, n, count) for n in range(first, min(first + CHUNK, count))]
-        engine.write(lambda tx, rows=rows: _insert(tx, rows))
+        engine.write(partial(_insert, rows=rows))
     with engine.database.engine.connect() as connection:
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
 
 
-def _insert(tx: Transaction, rows: list[dict[str, Any]]) -> None:
+def _insert(tx: Transaction, *, rows: list[dict[str, Any]]) -> None:
     tx.connection.execute(sa.insert(tasks), rows)
 
 

@@ -1,12 +1,13 @@
 """What is asked every second is answered from an index, on both stores."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from earmark.domain.states import TaskState
+from earmark.domain.states import Outcome, TaskState
 from earmark.engine.browse import TaskFilter, list_tasks
 from earmark.engine.runtime import Engine
 from earmark.store import queue, tasks
@@ -14,6 +15,11 @@ from earmark.store.database import Transaction
 from tests.store.test_queue import KNOWN, put, row
 
 MANY = 3000
+ENDED = {
+    "state": TaskState.DONE,
+    "outcome": Outcome.OK,
+    "finished_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
 EVERYTHING = queue.Appetite("default", ("*",), KNOWN)
 STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 
@@ -21,10 +27,9 @@ STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 @pytest.fixture(params=["measured", "never measured"])
 def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
     """A history, a queue, and children; with the store's statistics or without."""
-    roots = [row(state=TaskState.DONE) for _ in range(MANY)]
+    roots = [row(**ENDED) for _ in range(MANY)]
     children = [
-        row(state=TaskState.DONE, root_id=it["id"], parent_id=it["id"], key="a")
-        for it in roots
+        row(**ENDED, root_id=it["id"], parent_id=it["id"], key="a") for it in roots
     ]
     put(engine, *roots, *children, *(row() for _ in range(MANY // 10)))
     database = engine.database
@@ -39,21 +44,28 @@ def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
 
 def plan(engine: Engine, work: Callable[[Transaction], Any]) -> str:
     """How the store goes about the last SELECT of `work`."""
+    return plans(engine, work)[-1]
+
+
+def plans(engine: Engine, work: Callable[[Transaction], Any]) -> list[str]:
+    """How the store goes about each SELECT of `work` from the tasks."""
     said: list[tuple[str, Any]] = []
 
     def note(_c: object, _k: object, text: str, values: Any, *_: object) -> None:
-        if text.startswith("SELECT"):
+        if text.startswith("SELECT earmark_tasks") or "FROM earmark_tasks" in text:
             said.append((text, values))
 
     found = engine.database.engine
     sa.event.listen(found, "before_cursor_execute", note)
     engine.read(work)
     sa.event.remove(found, "before_cursor_execute", note)
-    text, values = said[-1]
     explain = "EXPLAIN" if found.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    told = []
     with found.connect() as connection:
-        lines = connection.exec_driver_sql(f"{explain} {text}", values).all()
-    return "\n".join(str(line[-1]) for line in lines)
+        for text, values in said:
+            lines = connection.exec_driver_sql(f"{explain} {text}", values).all()
+            told.append("\n".join(str(line[-1]) for line in lines))
+    return told
 
 
 @pytest.mark.parametrize("appetite", [EVERYTHING, STORAGE], ids=["all", "a role"])
@@ -92,6 +104,36 @@ def test_a_page_in_the_middle_of_the_list(full: Engine) -> None:
     assert "ix_earmark_tasks_roots" in found
     assert "Sort" not in found
     assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize(
+    ("which", "index"),
+    [
+        (TaskFilter(outcomes=(Outcome.FAILED,)), "outcome"),
+        (TaskFilter(command="Other"), "command"),
+        (TaskFilter(owner="eve"), "owner"),
+        (TaskFilter(zone="east"), "zone"),
+        (TaskFilter(states=(TaskState.HELD,)), "state"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else "",
+)
+def test_a_narrowed_list(full: Engine, which: TaskFilter, index: str) -> None:
+    """The ended ones in the order of an index, so that a page is all that is read; the
+    open ones, which are few, from an index."""
+    first, *others = plans(full, lambda tx: list_tasks(tx, which))
+    assert f"ix_earmark_tasks_{index}" in first
+    assert "Sort" not in first
+    assert "TEMP B-TREE" not in first
+    for one in others:
+        assert "ix_earmark_tasks_" in one
+
+
+def test_a_list_in_time(full: Engine) -> None:
+    """It begins near the time, by the ids."""
+    now = full.read(lambda tx: tx.now)
+    which = TaskFilter(created_before=now - timedelta(days=1))
+    found = plan(full, lambda tx: list_tasks(tx, which))
+    assert "(id<?)" in found or "Index Cond: ((id)::text <" in found or "id <" in found
 
 
 def test_the_children_of_one(full: Engine) -> None:

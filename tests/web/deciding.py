@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -53,7 +54,9 @@ class Client:
             ) as client:
                 return await client.request(method, path, **options)
 
-        return asyncio.run(answer())
+        # Aside, since a browser of another test may have a loop in this thread.
+        with ThreadPoolExecutor(1) as aside:
+            return aside.submit(asyncio.run, answer()).result()
 
 
 class Desk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ def queued(house: House, *names: str) -> list[Task]:
     found = []
     for name in names:
         provider = Provider(name, name, "lab", "default", {"url": "http://127.0.0.1:9"})
-        house.engine.write(lambda tx, it=provider: inventory.add_provider(tx, it))
+        house.engine.write(partial(inventory.add_provider, new=provider))
         refresh = RefreshProvider(provider=name)
         found.append(transact(house.engine, refresh.enqueue))
     return found
@@ -58,9 +59,8 @@ def test_many_are_cancelled_by_keyboard_alone(page: Page, quiet_house: House) ->
     expect(told).to_have_text("2 selected")
     # A row that changes while it is chosen keeps its tick, and its neighbour has none.
     for task in (one, two):
-        quiet_house.engine.write(
-            lambda tx, it=task: tasks.change(tx, it, message="x", progress=7)
-        )
+        change = partial(tasks.change, task=task, message="x", progress=7)
+        quiet_house.engine.write(change)
     expect(page.locator(f"#task-{one.id} progress")).to_have_attribute("value", "7")
     expect(page.locator(f"#task-{two.id} progress")).to_have_attribute("value", "7")
     expect(page.locator(f"#choose-{one.id}")).to_be_checked()

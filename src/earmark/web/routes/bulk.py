@@ -12,8 +12,8 @@ from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import many
 from earmark.store.database import Transaction
 from earmark.web.listing import tasks_href
-from earmark.web.pages import BulkPage, Fate
 from earmark.web.site import Form, choosing, few, fresh_key, go, show, site_of
+from earmark.web.task_lists import BulkPage, Fate
 
 _KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -20,9 +20,10 @@ from earmark.web import questions
 from earmark.web.faults import status_of
 from earmark.web.flash import notices_of
 from earmark.web.listing import tasks_href
-from earmark.web.pages import Question, TaskFilters, TaskPage, TasksPage
+from earmark.web.pages import Question, TaskPage
 from earmark.web.reading import tasks as reading_tasks
 from earmark.web.site import fresh_key, show, site_of, told
+from earmark.web.task_lists import TaskFilters, TasksPage
 
 
 def tasks(request: Request) -> Response:
