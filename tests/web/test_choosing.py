@@ -154,3 +154,17 @@ def test_compact_rows_are_remembered(page: Page, quiet_house: House) -> None:
     assert roomy is not None
     assert compact is not None
     assert compact["height"] < roomy["height"]
+
+
+def test_what_came_ticked_stays_ticked_when_its_row_is_patched(
+    page: Page, quiet_house: House
+) -> None:
+    one, two = queued(quiet_house, "one", "two")
+    page.goto(f"{quiet_house.url}/tasks?select=all")
+    expect_live(page)
+    change = partial(tasks.change, task=one, message="x", progress=7)
+    quiet_house.engine.write(change)
+    expect(page.locator(f"#task-{one.id} progress")).to_have_attribute("value", "7")
+    for task in (one, two):
+        expect(page.locator(f"#choose-{task.id}")).to_be_checked()
+    expect(page.locator("#how-many")).to_have_text("2 selected")
