@@ -177,7 +177,9 @@ def _held_roots() -> sa.Select[Any]:
         placeholders.c.state == PlaceholderState.HELD,
         placeholders.c.decision.is_not(None),
     )
-    held = sa.select(tasks.c.root_id).where(tasks.c.state == TaskState.HELD, ~decided)
+    # A range, so that a store that was measured while nothing was held uses the index.
+    is_held = tasks.c.state.between(TaskState.HELD, TaskState.HELD)
+    held = sa.select(tasks.c.root_id).where(is_held, ~decided)
     return held.distinct()
 
 
