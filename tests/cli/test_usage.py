@@ -245,3 +245,10 @@ def test_the_doctor_finds_a_missing_database_and_a_taken_port(
     states = {found["check"]: found["state"] for found in ended.json}
     assert states["database"] == states["key"] == states["web"] == "trouble"
     assert states["connectors"] == states["commands"] == "ok"
+
+
+def test_pruning_says_what_it_did_and_wants_a_clear_age(migrated: Terminal) -> None:
+    migrated.run("db", "prune", "--older-than", "soon").refused(2, "'soon' is no age")
+    nothing = {"deleted": 0, "dry_run": True, "kept": {}}
+    words = ("db", "prune", "--older-than", "30d", "--dry-run")
+    assert migrated.json(*words) == nothing
