@@ -205,9 +205,10 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_debugging(
 ) -> None:
     # Loaded by the interpreter itself: a bug of ours, not of a module of commands.
     (migrated.folder / "sitecustomize.py").write_text(
-        "from earmark.engine import browse\nbrowse.list_tasks = lambda *_: 1 / 0\n"
+        "from earmark.engine import browse\nbrowse.page = lambda *_: 1 / 0\n"
     )
-    environment = {"PYTHONPATH": str(migrated.folder)}
+    path = f"{migrated.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = {"PYTHONPATH": path}
     migrated.run("tasks", "ls", **environment).refused(
         70, "ZeroDivisionError", "EARMARK_DEBUG=1"
     )
@@ -244,3 +245,10 @@ def test_the_doctor_finds_a_missing_database_and_a_taken_port(
     states = {found["check"]: found["state"] for found in ended.json}
     assert states["database"] == states["key"] == states["web"] == "trouble"
     assert states["connectors"] == states["commands"] == "ok"
+
+
+def test_pruning_says_what_it_did_and_wants_a_clear_age(migrated: Terminal) -> None:
+    migrated.run("db", "prune", "--older-than", "soon").refused(2, "'soon' is no age")
+    nothing = {"deleted": 0, "dry_run": True, "kept": {}}
+    words = ("db", "prune", "--older-than", "30d", "--dry-run")
+    assert migrated.json(*words) == nothing

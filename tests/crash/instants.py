@@ -86,7 +86,8 @@ class Instants:
         def write(work: Callable[[Any], T], **options: Any) -> Any:
             if not self._alive:
                 return original(work, **options)
-            name = work.__qualname__.partition(".<locals>")[0]
+            verb = work.func if isinstance(work, functools.partial) else work
+            name = verb.__qualname__.partition(".<locals>")[0]
             if self._dead:
                 self.violations.append(f"the dead write nothing: {name}")
 

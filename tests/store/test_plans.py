@@ -1,6 +1,7 @@
 """What is asked every second is answered from an index, on both stores."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,11 +10,18 @@ import sqlalchemy as sa
 from earmark.domain.states import Outcome, TaskState
 from earmark.engine.browse import TaskFilter, list_tasks
 from earmark.engine.runtime import Engine
-from earmark.store import history, queue, tasks
+from earmark.store import durations, queue, tasks
 from earmark.store.database import Transaction
 from tests.store.test_queue import KNOWN, put, row
 
 MANY = 3000
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+ENDED: dict[str, Any] = {
+    "state": TaskState.DONE,
+    "outcome": Outcome.OK,
+    "started_at": NEW_YEAR,
+    "finished_at": NEW_YEAR,
+}
 EVERYTHING = queue.Appetite("default", ("*",), KNOWN)
 STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 
@@ -21,16 +29,12 @@ STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 @pytest.fixture(params=["measured", "never measured"])
 def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
     """A history, a queue, and children; with the store's statistics or without."""
-    now = engine.read(lambda tx: tx.now)
-    ended: dict[str, object] = {"state": TaskState.DONE, "outcome": Outcome.OK}
-    ended |= {"started_at": now, "finished_at": now}
     roots = [
-        row(**ended, provider_id=f"p-{number % 2}" if number % 3 else None)
+        row(**ENDED, provider_id=f"p-{number % 2}" if number % 3 else None)
         for number in range(MANY)
     ]
     children = [
-        row(state=TaskState.DONE, root_id=it["id"], parent_id=it["id"], key="a")
-        for it in roots
+        row(**ENDED, root_id=it["id"], parent_id=it["id"], key="a") for it in roots
     ]
     put(engine, *roots, *children, *(row() for _ in range(MANY // 10)))
     database = engine.database
@@ -45,21 +49,28 @@ def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
 
 def plan(engine: Engine, work: Callable[[Transaction], Any]) -> str:
     """How the store goes about the last SELECT of `work`."""
+    return plans(engine, work)[-1]
+
+
+def plans(engine: Engine, work: Callable[[Transaction], Any]) -> list[str]:
+    """How the store goes about each SELECT of `work` from the tasks."""
     said: list[tuple[str, Any]] = []
 
     def note(_c: object, _k: object, text: str, values: Any, *_: object) -> None:
-        if text.startswith("SELECT"):
+        if text.startswith("SELECT earmark_tasks") or "FROM earmark_tasks" in text:
             said.append((text, values))
 
     found = engine.database.engine
     sa.event.listen(found, "before_cursor_execute", note)
     engine.read(work)
     sa.event.remove(found, "before_cursor_execute", note)
-    text, values = said[-1]
     explain = "EXPLAIN" if found.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    told = []
     with found.connect() as connection:
-        lines = connection.exec_driver_sql(f"{explain} {text}", values).all()
-    return "\n".join(str(line[-1]) for line in lines)
+        for text, values in said:
+            lines = connection.exec_driver_sql(f"{explain} {text}", values).all()
+            told.append("\n".join(str(line[-1]) for line in lines))
+    return told
 
 
 @pytest.mark.parametrize("appetite", [EVERYTHING, STORAGE], ids=["all", "a role"])
@@ -100,6 +111,36 @@ def test_a_page_in_the_middle_of_the_list(full: Engine) -> None:
     assert "TEMP B-TREE" not in found
 
 
+@pytest.mark.parametrize(
+    ("which", "index"),
+    [
+        (TaskFilter(outcomes=(Outcome.FAILED,)), "outcome"),
+        (TaskFilter(command="Other"), "command"),
+        (TaskFilter(owner="eve"), "owner"),
+        (TaskFilter(zone="east"), "zone"),
+        (TaskFilter(states=(TaskState.HELD,)), "state"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else "",
+)
+def test_a_narrowed_list(full: Engine, which: TaskFilter, index: str) -> None:
+    """The ended ones in the order of an index, so that a page is all that is read; the
+    open ones, which are few, from an index."""
+    first, *others = plans(full, lambda tx: list_tasks(tx, which))
+    assert f"ix_earmark_tasks_{index}" in first
+    assert "Sort" not in first
+    assert "TEMP B-TREE" not in first
+    for one in others:
+        assert "ix_earmark_tasks_" in one
+
+
+def test_a_list_in_time(full: Engine) -> None:
+    """It begins near the time, by the ids."""
+    now = full.read(lambda tx: tx.now)
+    which = TaskFilter(created_before=now - timedelta(days=1))
+    found = plan(full, lambda tx: list_tasks(tx, which))
+    assert "(id<?)" in found or "Index Cond: ((id)::text <" in found or "id <" in found
+
+
 def test_the_children_of_one(full: Engine) -> None:
     some = full.read(lambda tx: list_tasks(tx, TaskFilter(), 1))[0].id
     found = plan(full, lambda tx: tasks.children(tx, some))
@@ -111,8 +152,8 @@ def test_what_past_runs_took(
     full: Engine, provider: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there are many: a few may as well be sorted."""
-    monkeypatch.setattr(history, "RUNS", 8)
-    found = plan(full, lambda tx: history.took(tx, [("Noop", provider)]))
+    monkeypatch.setattr(durations, "RUNS", 8)
+    found = plan(full, lambda tx: durations.took(tx, [("Noop", provider)]))
     assert "ix_earmark_tasks_pace" in found
     assert "Sort" not in found
     assert "TEMP B-TREE" not in found

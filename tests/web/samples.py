@@ -18,9 +18,7 @@ from earmark.web.pages import (
     Question,
     QuestionPage,
     Shell,
-    TaskFilters,
     TaskPage,
-    TasksPage,
     TemplateFormPage,
     TemplatesPage,
     TenantFormPage,
@@ -30,6 +28,7 @@ from earmark.web.pages import (
     WaitPage,
     WorkersPage,
 )
+from earmark.web.task_lists import BulkPage, Fate, TaskFilters, TasksPage
 from earmark.web.views import (
     ChoiceView,
     DiskView,
@@ -451,6 +450,20 @@ PAGES: Mapping[str, Page] = {
     ),
     "tasks": TasksPage(TASKS, TaskFilters(), ("AddVmTemplate", "StopVm"), "/tasks?a=b"),
     "tasks-none": TasksPage((), TaskFilters(q="nothing"), ("StopVm",)),
+    "tasks-wrong": TasksPage(
+        (), TaskFilters(zone="mars"), (), error="No zone.", wrong=frozenset({"zone"})
+    ),
+    "bulk": BulkPage(
+        "cancel",
+        (
+            Fate("It ends at once.", ("Power off web01",), False),
+            Fate("It has ended already.", ("a", "b", "c", "d"), True),
+        ),
+        ("1", "2"),
+        "",
+        "/tasks",
+        "key-1",
+    ),
     "task": TaskPage(
         COPYING, None, Ref("p", "lab", "Lab", "/p"), LOG, (), "key-1", (CANCEL,)
     ),

@@ -65,7 +65,7 @@ def test_a_stream_begins_with_what_is_and_goes_on_with_what_changes(
 
 def test_a_list_tells_of_newer_tasks_without_moving_its_rows(house: House) -> None:
     newest = house.json("/tasks")[0]["id"]
-    topics = f"/events?topics=tasks:newest%3D{newest}"
+    topics = f"/events?topics=tasks:rows%3D{newest}"
     with house.client.stream("GET", topics) as stream:
         lines = stream.iter_lines()
         message_with(lines, f'id="task-{newest}"')
@@ -208,7 +208,7 @@ def test_a_silent_stream_beats(engine: Engine, monkeypatch: pytest.MonkeyPatch) 
 def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
     task = transact(engine, lambda tx: _verification().enqueue(tx)).id
     topics = parse(
-        f"vms:q=w&after=a/b,vm:none,tasks:newest={task}&state=queued,task:{task},"
+        f"vms:q=w&after=a/b,vm:none,tasks:rows={task}&state=queued,task:{task},"
         f"wait:/tasks/{task}/wait?next=task,providers,templates,workers"
     ) | parse("tenants,notifications,recent")
     shown = engine.read(lambda tx: Composer().compose(tx, topics))

@@ -1,14 +1,19 @@
 """`earmark db`: the database itself."""
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import click
 import sqlalchemy as sa
 
 from earmark.cli.asking import json_option
-from earmark.cli.output import print_facts, print_json
+from earmark.cli.output import print_facts, print_json, say
 from earmark.cli.session import Session, pass_session
+from earmark.domain.errors import BadInput
 from earmark.domain.states import TaskState
+from earmark.domain.task import LOCAL_OWNER
+from earmark.engine import forget
 from earmark.engine.runtime import Engine
 from earmark.store import epoch
 from earmark.store.database import Database, Transaction
@@ -54,6 +59,47 @@ def status(session: Session, as_json: bool) -> None:
             or "none",
         }
     )
+
+
+@db.command()
+@click.option(
+    "--older-than",
+    "age",
+    required=True,
+    metavar="AGE",
+    help="Such as 30d or 12h: what ended longer ago than that.",
+)
+@click.option("--dry-run", is_flag=True, help="Only count; delete nothing.")
+@json_option
+@pass_session
+def prune(session: Session, age: str, dry_run: bool, as_json: bool) -> None:
+    """Delete old tasks that have ended, with their parts, logs and evidence.
+
+    A tombstone of each stays. Kept is what somebody may still need: tasks that left
+    something behind at a provider, whose requests are still watched for, or that a
+    later task which stays has tried again. It can be stopped at any time.
+    """
+    with session.engine() as engine:
+        pruned = forget.prune(engine, _age(age), LOCAL_OWNER, dry_run=dry_run)
+    if as_json:
+        print_json(
+            {"deleted": pruned.forgotten, "dry_run": dry_run, "kept": pruned.kept}
+        )
+        return
+    done = "would be deleted" if dry_run else "deleted"
+    click.echo(f"{pruned.forgotten} tasks {done}, {sum(pruned.kept.values())} kept.")
+    for why, count in pruned.kept.items():
+        say(f"{count} kept: {why}")
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([dh])", text)
+    if found is None:
+        raise BadInput(
+            f"--older-than {text!r} is no age.", hint="Give days or hours: 30d, 12h."
+        )
+    number = int(found[1])
+    return timedelta(days=number) if found[2] == "d" else timedelta(hours=number)
 
 
 @db.command()

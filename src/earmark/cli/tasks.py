@@ -1,6 +1,7 @@
 """`earmark tasks`: what was asked for, and how it stands."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
@@ -13,21 +14,22 @@ from earmark.cli.output import (
     age,
     print_json,
     print_rows,
+    say,
     short,
 )
 from earmark.cli.session import Session, pass_session
 from earmark.cli.task_facts import show
 from earmark.cli.task_log import logs
 from earmark.cli.waiting import report, wait_for
-from earmark.domain.errors import BadInput
 from earmark.domain.states import Outcome, TaskState
-from earmark.engine.browse import TaskFace, TaskFilter, faces, list_tasks
-from earmark.store import inventory
+from earmark.engine.browse import LOOKED_THROUGH, Listed, TaskFace, faces, page
+from earmark.engine.narrow import filter_of, named
 from earmark.store import tasks as store
 from earmark.store.database import Transaction
 
 _STATES = [state.value for state in TaskState]
 _OUTCOMES = [outcome.value for outcome in Outcome]
+_WHEN = "2026-01-31 or 2026-01-31T14:05, in UTC unless it says its zone."
 
 
 @click.group(no_args_is_help=True)
@@ -43,46 +45,50 @@ def tasks() -> None:
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES))
 @click.option("--outcome", "outcomes", multiple=True, type=click.Choice(_OUTCOMES))
 @click.option("--command", metavar="NAME", default="")
-@click.option("--object", "subject", metavar="KIND:ID", help="Such as vm:web01.")
+@click.option("--object", metavar="KIND:ID", default="", help="Such as vm:web01.")
+@click.option("--user", metavar="NAME", default="", help="Who asked.")
 @click.option("--zone", default="")
+@click.option(
+    "--since", metavar="DATE", default="", help=f"Asked for then or later. {_WHEN}"
+)
+@click.option("--until", metavar="DATE", default="", help="Asked for by then.")
+@click.option(
+    "--find", metavar="WORDS", default="", help="In the title or the message."
+)
 @click.option("--needs-me", is_flag=True, help="Only what a person must decide.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @json_option
 @pass_session
 def ls(
     session: Session,
+    /,
     children_too: bool,
     states: Sequence[str],
     outcomes: Sequence[str],
-    command: str,
-    subject: str | None,
-    zone: str,
     needs_me: bool,
     limit: int,
     as_json: bool,
+    **words: str,
 ) -> None:
     """List the newest tasks."""
+    words["q"] = words.pop("find")
+    words |= {"state": ",".join(states), "outcome": ",".join(outcomes)}
+    words["needs"] = "me" if needs_me else ""
+    asked = replace(filter_of(words), children_too=children_too)
 
-    def work(tx: Transaction) -> list[TaskFace]:
-        kind, object_id = _subject(tx, subject)
-        if zone:
-            inventory.check_zone(tx, zone)
-        which = TaskFilter(
-            states=tuple(TaskState(state) for state in states),
-            outcomes=tuple(Outcome(outcome) for outcome in outcomes),
-            command=command,
-            object_kind=kind,
-            object_id=object_id,
-            zone=zone,
-            needs_person=needs_me,
-            children_too=children_too,
-        )
-        return faces(tx, list_tasks(tx, which, limit))
+    def work(tx: Transaction) -> tuple[list[TaskFace], Listed]:
+        listed = page(tx, named(tx, asked), limit)
+        return faces(tx, listed.tasks), listed
 
     with session.engine() as engine:
-        if command:
-            engine.commands.newest(command)
-        found = engine.read(work)
+        if asked.command:
+            engine.commands.newest(asked.command)
+        found, listed = engine.read(work)
+    if listed.cut:
+        say(
+            f"Looked for these words in {LOOKED_THROUGH:,} tasks, the newest that fit; "
+            "narrow them further, or give --until, to look at older ones."
+        )
     if as_json:
         print_json([task_document(task) for task in found])
         return
@@ -100,18 +106,6 @@ def ls(
             for task in found
         ],
     )
-
-
-def _subject(tx: Transaction, text: str | None) -> tuple[str, str]:
-    if not text:
-        return "", ""
-    kind, colon, ref = text.partition(":")
-    if not colon or kind not in ("vm", "provider", "template"):
-        raise BadInput(
-            f"--object {text!r} is not KIND:ID.",
-            hint="Kinds are vm, provider and template.",
-        )
-    return kind, inventory.resolve(tx, kind, ref)
 
 
 def _note(task: TaskFace) -> str:

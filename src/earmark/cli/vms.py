@@ -12,10 +12,8 @@ from earmark.cli.documents import vm_document
 from earmark.cli.exits import Exit
 from earmark.cli.output import age, moment, print_facts, print_json, print_rows
 from earmark.cli.session import Session, pass_session
-from earmark.commands import PowerMany, RestartVm
-from earmark.commands.power_plans import POWER, Target
+from earmark.commands.power_plans import power
 from earmark.domain.inventory import Disk, Snapshot
-from earmark.engine.describe import build
 from earmark.store import inventory, locks, snapshots
 from earmark.store.database import Transaction
 from earmark.store.schema import disks, providers
@@ -146,7 +144,7 @@ def _size(owned: Sequence[Disk]) -> str:
     return f"{len(owned)}, {size:g} GiB" if owned else "none"
 
 
-def _power_verb(verb: str, target: Target, words: str) -> None:
+def _power_verb(verb: str, words: str) -> None:
     @vms.command(verb, help=f"{words} Several are one task: canaries go first.")
     @click.argument("names", metavar="VM...", nargs=-1, required=True)
     @click.option(
@@ -167,27 +165,12 @@ def _power_verb(verb: str, target: Target, words: str) -> None:
         as_json: bool,
     ) -> Exit:
         how = How(wait, timeout, as_json)
-        if len(names) == 1:
-            asked = build(POWER[target], {"vm": names[0]})
-        else:
-            many = {"vms": names, "target": target, "canaries": canaries}
-            asked = build(PowerMany, many)
+        asked = power(verb, names, canaries)
         with session.engine() as engine:
             return ask(engine, asked, how)
 
 
-_power_verb("start", "on", "Start VMs.")
-_power_verb("stop", "off", "Pull the plug of VMs, without asking their guests.")
-_power_verb("shutdown", "shutdown", "Ask the guests of VMs to shut down.")
-
-
-@vms.command()
-@click.argument("vm")
-@asks
-@pass_session
-def restart(
-    session: Session, vm: str, wait: bool, timeout: float | None, as_json: bool
-) -> Exit:
-    """Pull a VM's plug, and start it once it is off."""
-    with session.engine() as engine:
-        return ask(engine, RestartVm(vm=vm), How(wait, timeout, as_json))
+_power_verb("start", "Start VMs.")
+_power_verb("stop", "Pull the plug of VMs, without asking their guests.")
+_power_verb("shutdown", "Ask the guests of VMs to shut down.")
+_power_verb("restart", "Pull the plug of VMs, and start each once it is off.")

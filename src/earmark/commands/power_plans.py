@@ -8,18 +8,13 @@ from pydantic import Field
 from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
 from earmark.domain.authoring import Results, Tx
 from earmark.domain.command import Child, Command, Composite, WhenLocked
+from earmark.domain.errors import UnknownName
 from earmark.domain.inventory import PowerState
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.refs import VmRef
+from earmark.engine.describe import build
 
-Target = Literal["on", "off", "shutdown"]
-
-#: What is asked of each VM, by target.
-POWER: Mapping[Target, type[PowerOn | PowerOff | ShutdownGuest]] = {
-    "on": PowerOn,
-    "off": PowerOff,
-    "shutdown": ShutdownGuest,
-}
+Target = Literal["on", "off", "shutdown", "restart"]
 
 
 class RestartVm(Composite[PowerState]):
@@ -40,10 +35,40 @@ class RestartVm(Composite[PowerState]):
         return PowerState.ON
 
 
+#: What is asked of each VM, by target.
+POWER: Mapping[Target, type[PowerOn | PowerOff | ShutdownGuest | RestartVm]] = {
+    "on": PowerOn,
+    "off": PowerOff,
+    "shutdown": ShutdownGuest,
+    "restart": RestartVm,
+}
+#: What people, addresses and the command line call it.
+VERBS: Mapping[str, Target] = {
+    "start": "on",
+    "stop": "off",
+    "shutdown": "shutdown",
+    "restart": "restart",
+}
+
+
+def power(verb: str, vms: Sequence[str], canaries: int = 1) -> Command[Any]:
+    """The command that a verb asks for: of one VM its own, of several one task in which
+    the canaries go first. Raises `UnknownName` for no such verb."""
+    if verb not in VERBS:
+        raise UnknownName(
+            f"A VM has no action {verb!r}.", hint=f"There are: {', '.join(VERBS)}."
+        )
+    target = VERBS[verb]
+    if len(vms) == 1:
+        return build(POWER[target], {"vm": vms[0]})
+    return build(PowerMany, {"vms": vms, "target": target, "canaries": canaries})
+
+
 class PowerMany(Composite[int]):
-    """Turn many VMs on or off, or shut them down: a few canaries first, and the rest
-    when all of those have ended well. After a failure nothing more is sent. It waits
-    until no other task holds any of the VMs. The result is how many VMs there are."""
+    """Turn many VMs on or off, shut them down or restart them: a few canaries first,
+    and the rest when all of those have ended well. After a failure nothing more is
+    sent. It waits until no other task holds any of the VMs. The result is how many VMs
+    there are."""
 
     title = "Power {target}: {vms}"
     when_locked = WhenLocked.QUEUE

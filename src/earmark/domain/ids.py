@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from datetime import datetime
 
 import uuid_utils
 
@@ -12,6 +13,13 @@ MOST_PARTS = 1 << 20
 def new_id() -> str:
     """Return a new UUIDv7 as text; ids made later in one process sort later."""
     return str(uuid_utils.uuid7())
+
+
+def first_id(moment: datetime) -> str:
+    """The smallest id that can be made at a moment, by the clock of who makes it."""
+    milliseconds = min(max(0, int(moment.timestamp() * 1000)), (1 << 48) - 1)
+    high = milliseconds << 16 | 7 << 12
+    return str(uuid.UUID(int=high << 64 | 0b10 << 62))
 
 
 def derived_id(whole: str, key: str, position: int = 0) -> str:

@@ -1,12 +1,13 @@
 """Browse: what faces show of tasks, read in a constant number of statements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from earmark.domain.ids import first_id
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.explain import WaitingFor, waiting_for
@@ -15,6 +16,11 @@ from earmark.store.schema import placeholders, providers, tasks, templates, vms
 from earmark.store.tasks import from_row, select_tasks
 
 PAGE = 100
+#: Words are looked for in so many tasks that fit the rest of the filter, and no more at
+#: a time: no index helps to find words in a million titles.
+LOOKED_THROUGH = 20_000
+#: The clocks of hosts that ask for tasks are not further than that from the store's.
+CLOCKS_AGREE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,9 @@ class TaskFilter:
     parent: str = ""
     zone: str = ""
     text: str = ""
+    """Words of the title or the message, in any case."""
+    created_from: datetime | None = None
+    created_before: datetime | None = None
     needs_person: bool = False
     children_too: bool = False
     before: str = ""
@@ -77,12 +86,71 @@ class TaskFace:
     version: int
 
 
-def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Task]:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of tasks. `older` is the id before which the next page begins, if there
+    may be one; `cut` when words were not looked for any further than that."""
+
+    tasks: tuple[Task, ...]
+    older: str | None = None
+    cut: bool = False
+
+
+def page(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> Listed:
     """The newest tasks that pass the filter; by keyset, so that a page costs the same
     anywhere in the history."""
-    query = select_tasks().order_by(tasks.c.id.desc()).limit(limit)
-    query = query.where(*_conditions(which))
-    return [from_row(row) for row in tx.execute(query)]
+    edge = _edge(tx, which) if which.text else None
+    found = _read(tx, which, limit + 1, edge)
+    if len(found) > limit:
+        return Listed(tuple(found[:limit]), found[limit - 1].id)
+    return Listed(tuple(found), edge, cut=edge is not None)
+
+
+def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Task]:
+    """The tasks of a page, where nobody asks for the next one."""
+    edge = _edge(tx, which) if which.text else None
+    return _read(tx, which, limit, edge)
+
+
+def _read(
+    tx: Transaction, which: TaskFilter, limit: int, edge: str | None
+) -> list[Task]:
+    """The newest of these tasks down to `edge`."""
+    found = []
+    for part in _parts(which):
+        query = select_tasks().order_by(tasks.c.id.desc()).limit(limit)
+        query = query.where(*part, *_conditions(which, tx.now), *_words(which.text))
+        if edge is not None:
+            query = query.where(tasks.c.id >= edge)
+        found += [from_row(row) for row in tx.execute(query)]
+    return sorted(found, key=lambda task: task.id, reverse=True)[:limit]
+
+
+def _edge(tx: Transaction, which: TaskFilter) -> str | None:
+    """The oldest task that is looked through for words; None when all are."""
+    query = sa.select(tasks.c.id).where(*_parts(which)[0], *_conditions(which, tx.now))
+    query = query.order_by(tasks.c.id.desc()).offset(LOOKED_THROUGH - 1).limit(2)
+    seen = tx.execute(query).scalars().all()
+    return seen[0] if len(seen) > 1 else None
+
+
+def _parts(which: TaskFilter) -> list[tuple[sa.ColumnElement[bool], ...]]:
+    """A list as one, or what has ended apart from the open states, each of which is
+    read from an index of its own, newest first. What is rare has an index of the ended
+    ones only: they are the many, and such an index costs the claims nothing."""
+    rare = which.command or which.owner or which.zone or which.outcomes
+    if not rare or which.parent or which.children_too:
+        return [()]
+    parts: list[tuple[sa.ColumnElement[bool], ...]] = []
+    if not which.states or TaskState.DONE in which.states:
+        # Not by the state: SQLite would take the index of that.
+        parts.append((tasks.c.finished_at.is_not(None),))
+    if not which.outcomes:
+        wanted = [it for it in TaskState if it is not TaskState.DONE]
+        parts += [
+            (tasks.c.state == it,) for it in wanted if it in (which.states or wanted)
+        ]
+    return parts or [(sa.false(),)]
 
 
 def unfinished(tx: Transaction, command: str, kind: str, object_id: str) -> bool:
@@ -109,11 +177,13 @@ def _held_roots() -> sa.Select[Any]:
         placeholders.c.state == PlaceholderState.HELD,
         placeholders.c.decision.is_not(None),
     )
-    held = sa.select(tasks.c.root_id).where(tasks.c.state == TaskState.HELD, ~decided)
+    # A range, so that a store that was measured while nothing was held uses the index.
+    is_held = tasks.c.state.between(TaskState.HELD, TaskState.HELD)
+    held = sa.select(tasks.c.root_id).where(is_held, ~decided)
     return held.distinct()
 
 
-def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(which: TaskFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if which.parent:
         found.append(tasks.c.parent_id == which.parent)
@@ -133,13 +203,39 @@ def _conditions(which: TaskFilter) -> list[sa.ColumnElement[bool]]:
         found.append(tasks.c.state.in_(which.states))
     if which.outcomes:
         found.append(tasks.c.outcome.in_(which.outcomes))
+    found.extend(_in_time(which, now))
     if which.before:
         found.append(tasks.c.id < which.before)
     if which.after:
         found.append(tasks.c.id > which.after)
-    for word in which.text.split():
-        found.append(tasks.c.title.icontains(word, autoescape=True))
     return found
+
+
+def _in_time(which: TaskFilter, now: datetime) -> Iterator[sa.ColumnElement[bool]]:
+    """What was asked for in a time. An id tells nearly when it was made, by the clock
+    of the host that made it: so the list begins near there, and the store's own time
+    decides. Where the clocks are far apart, it is read from its end."""
+    skewed = abs(datetime.now(UTC) - now) > CLOCKS_AGREE / 2
+    by_id = not (skewed or which.parent or which.children_too)
+    first, last = which.created_from, which.created_before
+    if first is not None:
+        yield tasks.c.created_at >= first
+        if by_id:
+            yield tasks.c.id >= first_id(first - CLOCKS_AGREE)
+    if last is not None:
+        yield tasks.c.created_at < last
+        if by_id:
+            yield tasks.c.id < first_id(last + CLOCKS_AGREE)
+
+
+def _words(text: str) -> list[sa.ColumnElement[bool]]:
+    return [
+        sa.or_(
+            tasks.c.title.icontains(word, autoescape=True),
+            tasks.c.message.icontains(word, autoescape=True),
+        )
+        for word in text.split()
+    ]
 
 
 def faces(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from earmark.domain.command import Command, ExternalJob
-from earmark.domain.errors import KeyReused
+from earmark.domain.errors import KeyReused, Rejected
 from earmark.domain.ids import new_id
 from earmark.domain.secret import Secret
 from earmark.domain.states import TaskState
@@ -117,6 +117,11 @@ def forget_old_keys(tx: Transaction) -> None:
         task_table.c.finished_at < tx.now - KEY_LIFE,
     )
     tx.execute(sa.delete(idempotency).where(old.exists()))
+    kept = sa.select(task_table.c.id).where(task_table.c.id == idempotency.c.task_id)
+    deleted = sa.delete(idempotency).where(
+        idempotency.c.created_at < tx.now - KEY_LIFE, ~kept.exists()
+    )
+    tx.execute(deleted)
 
 
 def _earlier(tx: EngineTx, asked: str, owner: str, key: str) -> Task | None:
@@ -133,7 +138,14 @@ def _earlier(tx: EngineTx, asked: str, owner: str, key: str) -> Task | None:
             "This idempotency key was used before, for a different request.",
             hint="Use a new key for a new request.",
         )
-    return tasks.get(tx.store, seen.task_id)
+    earlier = tasks.find(tx.store, seen.task_id)
+    if earlier is None:
+        raise Rejected(
+            "This was asked for before; its task has ended, and was deleted since.",
+            hint="Use a new key to ask for it anew.",
+            code="deleted",
+        )
+    return earlier
 
 
 def _remember(tx: EngineTx, asked: str, owner: str, key: str, task_id: str) -> None:

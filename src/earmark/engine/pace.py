@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from earmark.domain.task import Task
-from earmark.store import history
+from earmark.store import durations
 from earmark.store.database import Transaction
 
 #: Of fewer runs nothing is said.
@@ -43,7 +43,7 @@ class Paces:
     for again when what is known of it is older than `FRESH_SECONDS`."""
 
     def __init__(self) -> None:
-        self._known: dict[history.Kind, tuple[float, Pace | None]] = {}
+        self._known: dict[durations.Kind, tuple[float, Pace | None]] = {}
 
     def of(self, tx: Transaction, shown: Iterable[Task]) -> dict[str, Pace]:
         """Task → the pace of its kind, of those that have not ended."""
@@ -56,7 +56,7 @@ class Paces:
         }
         missing = set(kinds.values()) - set(known)
         if missing:
-            took = history.took(tx, missing)
+            took = durations.took(tx, missing)
             for kind in missing:
                 known[kind] = (now, pace_of(took.get(kind, ())))
         self._known = known

@@ -1,57 +1,138 @@
-"""History: how long runs of the same kind took before."""
+"""History: what stands in the way of forgetting ended tasks, and what is left of them
+when they are forgotten."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from earmark.store.columns import UtcDateTime
+from earmark.domain.states import PlaceholderState, TaskState
+from earmark.store import columns
 from earmark.store.database import Transaction
-from earmark.store.schema import tasks
+from earmark.store.schema import (
+    evidence,
+    placeholders,
+    provider_drafts,
+    secrets,
+    sends,
+    task_log,
+    task_needs,
+    tasks,
+    tombstones,
+)
+from earmark.store.wakeups import Topic
 
-#: A command's name, and the provider that it asks, if any.
-Kind = tuple[str, str | None]
-
-#: How many of the newest runs of a kind are looked at.
-RUNS = 200
-#: Kinds in one statement; both stores take more.
-_CHUNK = 100
+_P = PlaceholderState
+#: Effects of which nothing more is to be found out.
+_OVER = (_P.SETTLED, _P.REFUSED, _P.DROPPED, _P.EXPLAINED)
 
 
-def took(tx: Transaction, kinds: Iterable[Kind]) -> dict[Kind, list[timedelta]]:
-    """How long the newest runs of each kind took that ended ok, from the first claim to
-    the end. A kind that never ended ok is missing."""
-    wanted = sorted(set(kinds), key=str)
-    found: dict[Kind, list[timedelta]] = {}
-    for start in range(0, len(wanted), _CHUNK):
-        some = wanted[start : start + _CHUNK]
-        parts = [_newest(place, kind) for place, kind in enumerate(some)]
-        for row in tx.execute(sa.union_all(*parts)):
-            length = row.finished_at - row.started_at
-            found.setdefault(some[row.place], []).append(length)
+def obstacles(tx: Transaction, roots: Sequence[str]) -> dict[str, str]:
+    """Root → why it is to be kept, in words; those that may go are left out. That one
+    is tried again by another is for the caller: see `retries`."""
+    found: dict[str, str] = {}
+    for why, query in _reasons(roots):
+        for root in tx.execute(query).scalars():
+            found.setdefault(root, why)
     return found
 
 
-def _newest(place: int, kind: Kind) -> sa.Select[int, datetime, datetime]:
-    """SELECT of the newest runs of one kind, numbered by the kind's place."""
-    command, provider_id = kind
-    # Literals, so that both planners can use the partial indexes.
-    if provider_id is None:
-        where = sa.text("outcome = 'ok' AND provider_id IS NULL")
-        same: tuple[sa.ColumnElement[bool], ...] = ()
-    else:
-        where = sa.text("outcome = 'ok' AND provider_id IS NOT NULL")
-        same = (tasks.c.provider_id == provider_id,)
-    newest = (
-        sa.select(tasks.c.started_at, tasks.c.finished_at)
-        .where(where, tasks.c.command == command, *same)
-        .order_by(tasks.c.id.desc())
-        .limit(RUNS)
-        .subquery()
+def _reasons(roots: Sequence[str]) -> list[tuple[str, sa.Select[tuple[str]]]]:
+    effects = placeholders
+    of_these = tasks.c.root_id.in_(roots)
+    left = tasks.c.error["left_behind"]
+    open_effects = sa.select(effects.c.root_id).where(
+        effects.c.root_id.in_(roots), effects.c.state.not_in(_OVER)
     )
-    # A member of a UNION forgets its types: they are said again.
-    return sa.select(
-        sa.literal_column(str(place), sa.Integer).label("place"),
-        sa.type_coerce(newest.c.started_at, UtcDateTime()).label("started_at"),
-        sa.type_coerce(newest.c.finished_at, UtcDateTime()).label("finished_at"),
+    on_their_way = (
+        sa.select(effects.c.root_id)
+        .join(sends, sends.c.placeholder_id == effects.c.id)
+        .where(
+            effects.c.root_id.in_(roots),
+            sends.c.over_at.is_(None),
+            sends.c.answered.is_(sa.false()),
+        )
     )
+    return [
+        (
+            "It has not ended yet.",
+            sa.select(tasks.c.root_id).where(of_these, tasks.c.state != TaskState.DONE),
+        ),
+        (
+            "What became of a request of it is still open: it is watched for.",
+            open_effects,
+        ),
+        ("A request of it may still be on its way.", on_their_way),
+        (
+            "It left something behind at a provider, which only its page tells.",
+            sa.select(tasks.c.root_id).where(of_these, left.as_string().is_not(None)),
+        ),
+        (
+            "A form for a new provider waits for its answer.",
+            sa.select(tasks.c.root_id)
+            .join(provider_drafts, provider_drafts.c.task_id == tasks.c.id)
+            .where(of_these, provider_drafts.c.provider_id.is_(None)),
+        ),
+    ]
+
+
+def retries(tx: Transaction, roots: Sequence[str]) -> list[tuple[str, str]]:
+    """Which of these roots a later task tries again: root and later task."""
+    query = sa.select(tasks.c.retry_of, tasks.c.id).where(tasks.c.retry_of.in_(roots))
+    return [(row.retry_of, row.id) for row in tx.execute(query)]
+
+
+def ended_before(
+    tx: Transaction, moment: datetime, after: tuple[datetime, str] | None, limit: int
+) -> list[tuple[datetime, str]]:
+    """Roots that ended before a moment: when, and which. `after` is where the last
+    batch ended."""
+    query = (
+        sa.select(tasks.c.finished_at, tasks.c.id)
+        .where(
+            tasks.c.parent_id.is_(None),
+            tasks.c.finished_at.is_not(None),
+            tasks.c.finished_at < moment,
+        )
+        .order_by(tasks.c.finished_at.desc(), tasks.c.id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        at = sa.literal(after[0], columns.UtcDateTime())
+        place = sa.tuple_(tasks.c.finished_at, tasks.c.id)
+        query = query.where(place < sa.tuple_(at, sa.literal(after[1])))
+    return [(row.finished_at, row.id) for row in tx.execute(query)]
+
+
+def delete(tx: Transaction, roots: Sequence[str]) -> None:
+    """Delete these families whole; a tombstone stays of each root, and of each effect
+    that was ever sent (rule 17)."""
+    tx.execute(
+        sa.insert(tombstones).from_select(
+            ["token", "provider_id", "at", "what"],
+            sa.select(tasks.c.id, sa.null(), tasks.c.finished_at, _what()).where(
+                tasks.c.id.in_(roots)
+            ),
+        )
+    )
+    sent = sa.select(
+        placeholders.c.id, placeholders.c.provider_id, tasks.c.finished_at, _what()
+    ).join(tasks, tasks.c.id == placeholders.c.task_id)
+    sent = sent.where(
+        placeholders.c.root_id.in_(roots), placeholders.c.first_sent_at.is_not(None)
+    )
+    tx.execute(
+        sa.insert(tombstones).from_select(["token", "provider_id", "at", "what"], sent)
+    )
+    family = sa.select(tasks.c.id).where(tasks.c.root_id.in_(roots))
+    effects = sa.select(placeholders.c.id).where(placeholders.c.task_id.in_(family))
+    for table in (evidence, sends):
+        tx.execute(sa.delete(table).where(table.c.placeholder_id.in_(effects)))
+    for table in (placeholders, task_log, task_needs, secrets):
+        tx.execute(sa.delete(table).where(table.c.task_id.in_(family)))
+    tx.execute(sa.delete(tasks).where(tasks.c.root_id.in_(roots)))
+    tx.wake(Topic.CHANGES)
+
+
+def _what() -> sa.ColumnElement[str]:
+    return tasks.c.outcome.concat(": ").concat(tasks.c.title)

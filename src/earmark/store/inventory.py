@@ -1,7 +1,7 @@
 """Inventory rows: zones, providers, VMs, disks, templates. Rules on what may overwrite
 what live in the `inventory` floor; here are plain reads and writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -296,6 +296,12 @@ def name_of(tx: Transaction, kind: str, object_id: str) -> str:
         sa.select(table.c.name).where(table.c.id == object_id)
     ).scalar_one_or_none()
     return name or object_id
+
+
+def vm_names(tx: Transaction, ids: Iterable[str]) -> dict[str, str]:
+    """Id → name of VMs, the gone ones too."""
+    query = sa.select(vms.c.id, vms.c.name).where(vms.c.id.in_(list(ids)))
+    return {row.id: row.name for row in tx.execute(query)}
 
 
 def resolve(tx: Transaction, kind: str, ref: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from earmark.domain.ids import new_id
+from earmark.store import dialect
 from earmark.store.database import Transaction
 from earmark.store.schema import audit, task_log, tasks
 from earmark.store.wakeups import Topic
@@ -84,3 +85,18 @@ def note_many(
         for task_id in task_ids
     ]
     tx.execute(sa.insert(audit), rows)
+
+
+def note_deed(
+    tx: Transaction, deed_id: str, actor: str, action: str, data: Mapping[str, Any]
+) -> None:
+    """Write the audit row of something done to many tasks, by an id that the caller
+    knows; nothing if it is there already."""
+    row = {"id": deed_id, "at": tx.now, "actor": actor, "action": action}
+    dialect.insert_new(tx.connection, audit, row | {"task_id": None, "data": data})
+
+
+def deed(tx: Transaction, deed_id: str) -> sa.Row[Any] | None:
+    """What was written of it, if it was done."""
+    query = sa.select(audit).where(audit.c.id == deed_id)
+    return tx.execute(query).one_or_none()

@@ -18,7 +18,7 @@ from earmark.domain.states import (
 from earmark.domain.task import Task
 from earmark.store import dialect
 from earmark.store.database import Transaction
-from earmark.store.schema import task_needs, tasks
+from earmark.store.schema import task_needs, tasks, tombstones
 from earmark.store.wakeups import Topic
 
 _FIELDS = [tasks.c[name] for name in Task.__slots__]
@@ -78,6 +78,15 @@ def get(tx: Transaction, task_id: str) -> Task:
     """The task; raises `UnknownName`."""
     found = find(tx, task_id)
     if found is None:
+        left = tx.execute(
+            sa.select(tombstones).where(tombstones.c.token == task_id)
+        ).one_or_none()
+        if left is not None:
+            raise UnknownName(
+                f"This task was deleted. It ended at {left.at:%Y-%m-%d %H:%M:%S} UTC, "
+                f"{left.what}",
+                hint="Its log and its evidence are gone with it.",
+            )
         raise UnknownName(
             f"There is no task {task_id!r}.", hint="See `earmark tasks ls`."
         )

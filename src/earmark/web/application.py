@@ -19,6 +19,7 @@ from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
 from earmark.web.routes import (
+    bulk,
     deciding,
     logs,
     notifications,
@@ -48,6 +49,7 @@ def create_app(
         routes=[
             *vms.ROUTES,
             *waits.ROUTES,
+            *bulk.ROUTES,
             *tasks.ROUTES,
             *deciding.ROUTES,
             *logs.ROUTES,

@@ -104,8 +104,8 @@ def notices(notices: Sequence[Notice]) -> Fragment:
 
 
 def task_row(task: TaskView) -> Fragment:
-    """Show a task in a list."""
-    return _fragment("task_row", f"task-{task.id}", task=task)
+    """Show a task in the list, where it can be chosen."""
+    return _fragment("task_row", f"task-{task.id}", task=task, ticks=True)
 
 
 def tasks_new(count: int, href: str) -> Fragment:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from earmark.engine.narrow import FILTERS
 from earmark.web.reading.machines import PAGE, place_of
-from earmark.web.reading.tasks import FILTERS
 
 
 def vms_more(listed: Sequence[Any], q: str) -> str | None:

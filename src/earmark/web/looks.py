@@ -113,6 +113,7 @@ POWER_VERBS = (
     PowerVerb("start", "Power on", "power", frozenset({_OFF, _SUSPENDED, _UNKNOWN})),
     PowerVerb("shutdown", "Shut down", "moon", frozenset({_ON, _UNKNOWN})),
     PowerVerb("stop", "Power off", "power-off", frozenset({_ON, _SUSPENDED, _UNKNOWN})),
+    PowerVerb("restart", "Restart", "rotate-cw", frozenset({_ON, _UNKNOWN})),
 )
 
 

@@ -7,7 +7,7 @@ surrounds every page, the `Shell`. Only a page that is not `live` opens none.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 from urllib.parse import urlencode
@@ -83,6 +83,15 @@ class VmsPage(Page):
     """The name after which the page begins."""
     has_providers: bool = True
     more_href: str | None = None
+    idempotency_key: str = ""
+    chosen: frozenset[str] = frozenset()
+    """The VMs that are ticked already."""
+
+    @property
+    def all_href(self) -> str:
+        """This page with every VM ticked."""
+        here = {"q": self.q, "after": self.after, "select": "all"}
+        return "/vms?" + urlencode({name: it for name, it in here.items() if it})
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -129,55 +138,6 @@ class TemplateFormPage(Page):
     def heading(self) -> str:
         """What the form does."""
         return f"Create a template from {self.vm.name}"
-
-
-@dataclass(frozen=True)
-class TaskFilters:
-    """What a list of tasks is narrowed to; empty means all."""
-
-    state: str = ""
-    outcome: str = ""
-    command: str = ""
-    q: str = ""
-    needs: str = ""
-
-    @property
-    def any(self) -> bool:
-        """Whether the list is narrowed at all."""
-        return bool(self.query)
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The filters as an address has them."""
-        return {name: value for name, value in asdict(self).items() if value}
-
-
-@dataclass(frozen=True)
-class TasksPage(Page):
-    """Root tasks, newest first, a hundred at a time."""
-
-    template = "tasks.html"
-    section = "tasks"
-    heading = "Tasks"
-    tasks: tuple[TaskView, ...]
-    filters: TaskFilters
-    commands: tuple[str, ...]
-    older_href: str | None = None
-    newest_href: str | None = None
-    """The first page again, where this is not it."""
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The tasks of this very page, and how many have come since."""
-        shown = {"newest": self.tasks[0].id if self.tasks else ""}
-        if self.newest_href:
-            shown["older"] = "yes"
-        return (f"tasks:{urlencode(self.filters.query | shown)}",)
-
-    @property
-    def command_choices(self) -> list[tuple[str, str]]:
-        """The commands that the list can be narrowed to."""
-        return [(name, name) for name in self.commands]
 
 
 @dataclass(frozen=True)

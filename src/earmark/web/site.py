@@ -33,6 +33,8 @@ T = TypeVar("T")
 Form = Mapping[str, str]
 _LONGEST_KEY = 64
 _MOST_FIELDS = 200
+#: Rows that something is asked of at once: those of one page.
+MOST_CHOSEN = 100
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,34 @@ def posting(
         return await run_in_threadpool(handler, request, form)
 
     return endpoint
+
+
+def choosing(
+    name: str, handler: Callable[[Request, Form, tuple[str, ...]], Response]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Make an endpoint like `posting` for a form in which rows were chosen: the field
+    of that name may be there many times, at most `MOST_CHOSEN`."""
+
+    async def endpoint(request: Request) -> Response:
+        sent = await request.form(max_files=0, max_fields=_MOST_FIELDS)
+        items = [(field, it) for field, it in sent.multi_items() if field != name]
+        form = {field: it for field, it in items if isinstance(it, str)}
+        chosen = tuple(dict.fromkeys(str(it) for it in sent.getlist(name)))
+        if len(form) != len(items):
+            raise BadInput("Each field of a form is sent once.", hint="Go back.")
+        return await run_in_threadpool(handler, request, form, few(chosen))
+
+    return endpoint
+
+
+def few(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """The chosen ones; raises `BadInput` when they are too many for one go."""
+    if len(chosen) > MOST_CHOSEN:
+        raise BadInput(
+            f"{len(chosen)} were chosen, and at most {MOST_CHOSEN} go at once.",
+            hint="Choose fewer, or use the command line.",
+        )
+    return chosen
 
 
 def fresh_key() -> str:

@@ -350,6 +350,8 @@ class Notice:
     link: Ref | None = None
     detail: str | None = None
     id: str | None = None
+    points: tuple[str, ...] = ()
+    """What there is to say of each of several things."""
 
 
 @dataclass(frozen=True)

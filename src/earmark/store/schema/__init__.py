@@ -35,6 +35,7 @@ from earmark.store.schema.work import (
     task_log,
     task_needs,
     tasks,
+    tombstones,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "tasks",
     "templates",
     "tenants",
+    "tombstones",
     "vms",
     "workers",
     "zones",

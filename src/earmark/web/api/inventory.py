@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from earmark.commands import onboarding
-from earmark.engine import describe
+from earmark.commands.power_plans import power
 from earmark.engine.tx import EngineTx
 from earmark.store import inventory, workers
 from earmark.web.api.asking import IdempotencyKey, Prefer, enqueue
@@ -25,7 +25,6 @@ from earmark.web.api.documents import (
 from earmark.web.reading import machines
 from earmark.web.reading.tenants import tenant_views
 from earmark.web.reading.workers import RECENT
-from earmark.web.routes.vms import power_command
 from earmark.web.site import site_of
 from earmark.web.views import VmView
 
@@ -68,8 +67,8 @@ async def act_on_vm(
     prefer: Prefer = "",
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Queue a power action: `start`, `stop` or `shutdown`."""
-    command = describe.build(power_command(verb), {"vm": vm})
+    """Queue a power action: `start`, `stop`, `shutdown` or `restart`."""
+    command = power(verb, [vm])
     return await enqueue(site_of(request), lambda tx: command, idempotency_key, prefer)
 
 

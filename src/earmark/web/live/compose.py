@@ -5,6 +5,7 @@ from typing import Any
 
 from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import browse
+from earmark.engine.narrow import filter_of
 from earmark.engine.pace import Paces
 from earmark.store import inventory
 from earmark.store.database import Transaction
@@ -125,15 +126,18 @@ class Composer:
         }
 
     def _tasks(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        # The rows that a page shows, even those that its filter no longer fits.
+        found = tasks.by_ids(tx, {one for topic in wanted for one in topic.rows})
+        views = {view.id: view for view in tasks.views(tx, found)}
         shown: Shown = {}
         for topic in wanted:
             query = topic.query
-            which = tasks.filter_of(query)
-            newest = query.get("newest", "")
-            listed = browse.list_tasks(tx, tasks.up_to(which, newest))
-            rows = [self._press(fragments.task_row, v) for v in tasks.views(tx, listed)]
-            older = "older" in query
-            newer = 0 if older else tasks.count_newer(tx, which, newest)
+            here = (views[one] for one in topic.rows if one in views)
+            rows = [self._press(fragments.task_row, view) for view in here]
+            newer = 0
+            if "older" not in query:
+                newest = topic.rows[0] if topic.rows else ""
+                newer = tasks.count_newer(tx, filter_of(query), newest)
             chip = self._press(fragments.tasks_new, newer, tasks_href(query))
             shown[topic] = (chip, *rows)
         return shown

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from earmark.domain.errors import BadInput
-from earmark.web.reading.tasks import filter_of
+from earmark.engine.narrow import filter_of
 
 MOST = 8
+#: Rows of one list that are kept up to date.
+MOST_ROWS = 100
 _PLAIN = frozenset(
     {"notifications", "providers", "recent", "templates", "tenants", "workers"}
 )
@@ -28,6 +30,11 @@ class PageTopic:
     def query(self) -> dict[str, str]:
         """The query of the list that the page shows."""
         return dict(parse_qsl(self.about))
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The ids of the rows that a list shows, whatever has become of them since."""
+        return tuple(_ID.findall(self.query.get("rows", "")))[:MOST_ROWS]
 
     @property
     def task_id(self) -> str:

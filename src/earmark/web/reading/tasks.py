@@ -4,13 +4,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
-from earmark.domain.errors import BadInput
-from earmark.domain.states import Outcome, TaskState
+from earmark.domain.states import TaskState
 from earmark.domain.task import Task
 from earmark.engine import browse
 from earmark.engine.pace import Pace, Paces, slow
@@ -28,12 +26,8 @@ from earmark.web.views import (
     WaitingFor,
 )
 
-E = TypeVar("E", bound=StrEnum)
-
 RECENT = 10
 LOG_TAIL = 200
-#: By what a list of tasks is narrowed, as its address says it.
-FILTERS = ("state", "outcome", "command", "q", "needs")
 OPEN_STATES = tuple(state for state in TaskState if state is not TaskState.DONE)
 _PAGES = {"vm": "/vms/{}", "provider": "/providers/{}", "template": "/templates"}
 
@@ -139,18 +133,12 @@ def over(tx: Transaction, ids: Iterable[str]) -> set[str]:
 def under_way(tx: Transaction) -> int:
     """Count the roots that have not ended."""
     tasks = schema.tasks
-    query = sa.select(sa.func.count()).where(
-        tasks.c.state.in_(OPEN_STATES), tasks.c.parent_id.is_(None)
-    )
-    return int(tx.execute(query).scalar_one())
-
-
-def up_to(which: browse.TaskFilter, newest: str) -> browse.TaskFilter:
-    """Narrow a list to what was there when its page was made."""
-    if not newest:
-        return which
-    # Longer by a letter: behind the newest itself, before everything later.
-    return replace(which, before=newest + "0")
+    # Two ranges rather than a list: a store that was measured while all had ended would
+    # go through all of them.
+    ranges = (tasks.c.state < TaskState.DONE, tasks.c.state > TaskState.DONE)
+    count = sa.select(sa.func.count()).where(tasks.c.parent_id.is_(None))
+    parts = [count.where(one).scalar_subquery() for one in ranges]
+    return int(tx.execute(sa.select(parts[0] + parts[1])).scalar_one())
 
 
 def count_newer(tx: Transaction, which: browse.TaskFilter, newest: str) -> int:
@@ -278,43 +266,3 @@ def _providers(tx: Transaction, shown: Sequence[Task]) -> dict[str, Ref]:
         row.id: Ref("provider", row.id, row.name, f"/providers/{row.id}")
         for row in tx.execute(query)
     }
-
-
-def filter_of(query: Mapping[str, str]) -> browse.TaskFilter:
-    """Read the filters of a list's address; raises `BadInput` for no such state."""
-    words = {name: query.get(name, "") for name in FILTERS}
-    return browse.TaskFilter(
-        states=_members(TaskState, "state", words["state"]),
-        outcomes=_members(Outcome, "outcome", words["outcome"]),
-        command=words["command"],
-        text=words["q"],
-        needs_person=_needs_me(words["needs"]),
-        before=query.get("before", ""),
-    )
-
-
-def _needs_me(word: str) -> bool:
-    if word not in ("", "me"):
-        raise BadInput(
-            f"Nobody is called {word[:40]!r} here.",
-            hint="Use needs=me.",
-            fields={"needs": "is unknown"},
-        )
-    return bool(word)
-
-
-def narrow(which: browse.TaskFilter, **more: Any) -> browse.TaskFilter:
-    """Narrow a list further."""
-    return replace(which, **more)
-
-
-def _members(kind: type[E], field: str, words: str) -> tuple[E, ...]:
-    known = [member.value for member in kind]
-    unknown = [word for word in words.split(",") if word and word not in known]
-    if unknown:
-        raise BadInput(
-            f"There is no {field} {unknown[0]!r}.",
-            hint=f"There are: {', '.join(known)}.",
-            fields={field: "is unknown"},
-        )
-    return tuple(kind(word) for word in words.split(",") if word)

@@ -1,6 +1,6 @@
 """VMs: the list, one of them, and its buttons."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,38 +8,40 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from earmark.commands import AddVmTemplate, PowerOff, PowerOn, ShutdownGuest
+from earmark.commands import AddVmTemplate
+from earmark.commands.power_plans import power
 from earmark.domain.command import Command
-from earmark.domain.errors import BadInput, EarmarkError, KeyReused, UnknownName
+from earmark.domain.errors import (
+    BadInput,
+    EarmarkError,
+    KeyReused,
+    Rejected,
+    UnknownName,
+)
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine import describe
 from earmark.engine.tx import EngineTx
 from earmark.store import inventory, notifications
+from earmark.store.database import Transaction
 from earmark.web.faults import status_of
 from earmark.web.flash import notices_of
 from earmark.web.listing import vms_more
 from earmark.web.pages import TEMPLATE_NAME, TemplateFormPage, VmPage, VmsPage
 from earmark.web.reading import machines
 from earmark.web.reading import tasks as reading_tasks
-from earmark.web.site import Form, Site, fresh_key, go, key_of, posting, show, site_of
-from earmark.web.site import told as said
-from earmark.web.views import VmView
-
-#: The verb in an address → the command that it asks for.
-POWER: Mapping[str, type[Command[Any]]] = {
-    "start": PowerOn,
-    "stop": PowerOff,
-    "shutdown": ShutdownGuest,
-}
-
-
-def power_command(verb: str) -> type[Command[Any]]:
-    """The command of a verb; raises `UnknownName`."""
-    if verb not in POWER:
-        raise UnknownName(
-            f"A VM has no action {verb!r}.", hint=f"There are: {', '.join(POWER)}."
-        )
-    return POWER[verb]
+from earmark.web.site import (
+    Form,
+    Site,
+    choosing,
+    fresh_key,
+    go,
+    key_of,
+    posting,
+    show,
+    site_of,
+    told,
+)
+from earmark.web.views import Notice, VmView
 
 
 def home(request: Request) -> Response:
@@ -49,20 +51,71 @@ def home(request: Request) -> Response:
 
 def vms(request: Request) -> Response:
     """Show a page of the list."""
-    q = request.query_params.get("q", "").strip()
-    after = request.query_params.get("after", "")
+    query = request.query_params
+    page = _list(request, query, every=query.get("select") == "all")
+    return show(request, page, notices=notices_of(request))
 
-    def work(tx: Any) -> VmsPage:
+
+def _list(
+    request: Request,
+    query: Form,
+    chosen: Collection[str] = (),
+    *,
+    every: bool = False,
+) -> VmsPage:
+    q, after = query.get("q", "").strip(), query.get("after", "")
+
+    def work(tx: Transaction) -> VmsPage:
         listed = machines.list_vms(tx, q, after)
+        shown = tuple(machines.vm_views(tx, listed[: machines.PAGE]))
         return VmsPage(
-            vms=tuple(machines.vm_views(tx, listed[: machines.PAGE])),
+            vms=shown,
             q=q,
             after=after,
             has_providers=bool(inventory.list_providers(tx)),
             more_href=vms_more(listed, q),
+            idempotency_key=fresh_key(),
+            chosen=frozenset(vm.id for vm in shown) if every else frozenset(chosen),
         )
 
-    return show(request, site_of(request).read(work))
+    return site_of(request).read(work)
+
+
+def power_many(request: Request, form: Form, chosen: tuple[str, ...]) -> Response:
+    """Queue one power action for the chosen VMs, and show the list again; or say what
+    stands in the way, with those still chosen that are there."""
+    site, key = site_of(request), key_of(request, form)
+
+    try:
+        if not chosen:
+            raise BadInput("No VM is chosen.", hint="Tick some, then press again.")
+        gone = site.read(lambda tx: _gone(tx, chosen))
+        if gone:
+            chosen = tuple(vm for vm in chosen if vm not in gone)
+            raise Rejected(_of_gone(list(gone.values()), len(chosen)), code="gone")
+        task = _power(site, power(form.get("verb", ""), chosen), key)
+    except KeyReused:
+        raise
+    except EarmarkError as error:
+        notice = Notice("bad", told(error))
+        page = _list(request, form, chosen)
+        return show(request, page, status_of(error), (notice,))
+    kept = {name: form[name] for name in ("q", "after") if form.get(name)}
+    return go("/vms", **kept, task=task.id)
+
+
+def _gone(tx: Transaction, chosen: Sequence[str]) -> dict[str, str]:
+    """Id → name of those that their provider no longer lists."""
+    there = {row.id for row in machines.vms_by_ids(tx, chosen)}
+    names = inventory.vm_names(tx, chosen)
+    return {vm: names.get(vm, vm) for vm in chosen if vm not in there}
+
+
+def _of_gone(names: Sequence[str], left: int) -> str:
+    are = "is" if len(names) == 1 else "are"
+    rest = f" The other {left} are still chosen: press again." if left else ""
+    what = ", ".join(names[:5]) + (" and more" if len(names) > 5 else "")
+    return f"{what} {are} gone since you looked. Nothing was asked for.{rest}"
 
 
 def vm(request: Request) -> Response:
@@ -88,19 +141,22 @@ def _can_copy(site: Site, vm: VmView) -> bool:
     return connector is not None and "image.copy" in connector.operations
 
 
-def power(request: Request, form: Form) -> Response:
-    """Queue a power action, and show the VM again; its end becomes a notification."""
-    site, vm_id = site_of(request), request.path_params["vm"]
-    kind = power_command(request.path_params["verb"])
-    command, key = describe.build(kind, {"vm": vm_id}), key_of(request, form)
+def power_one(request: Request, form: Form) -> Response:
+    """Queue a power action, and show the VM again."""
+    command = power(request.path_params["verb"], [request.path_params["vm"]])
+    task = _power(site_of(request), command, key_of(request, form))
+    return go(f"/vms/{task.object_id}", task=task.id)
+
+
+def _power(site: Site, command: Command[Any], key: str | None) -> Task:
+    """Queue it; nobody waits for it, so its end becomes a notification."""
 
     def work(tx: EngineTx) -> Task:
         task = command.enqueue(tx, key=key)
         notifications.subscribe(tx.store, task.id, LOCAL_OWNER, "task")
         return task
 
-    task = site.transact(work)
-    return go(f"/vms/{task.object_id}", task=task.id)
+    return site.transact(work)
 
 
 def new_template(request: Request) -> Response:
@@ -131,7 +187,7 @@ def _template_form(
     if error is None:
         return show(request, TemplateFormPage(shown, fresh_key(), name))
     fields = error.fields if isinstance(error, BadInput) else {}
-    name = replace(name, error=fields.get("name") or said(error))
+    name = replace(name, error=fields.get("name") or told(error))
     status = 422 if status_of(error) == 400 else status_of(error)
     return show(request, TemplateFormPage(shown, fresh_key(), name), status)
 
@@ -139,8 +195,9 @@ def _template_form(
 ROUTES = [
     Route("/", home),
     Route("/vms", vms),
+    Route("/vms/actions", choosing("vm", power_many), methods=["POST"]),
     Route("/vms/{vm}", vm),
-    Route("/vms/{vm}/actions/{verb}", posting(power), methods=["POST"]),
+    Route("/vms/{vm}/actions/{verb}", posting(power_one), methods=["POST"]),
     Route("/vms/{vm}/templates", posting(add_template), methods=["POST"]),
     Route("/vms/{vm}/templates/new", new_template),
 ]

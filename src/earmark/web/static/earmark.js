@@ -25,6 +25,16 @@
     }
   }
 
+  // --- Density: comfortable, or compact where that was chosen here -----------------
+  if (localStorage.getItem("density") === "compact") root.dataset.density = "compact";
+
+  function switchDensity(button) {
+    if (root.dataset.density) delete root.dataset.density;
+    else root.dataset.density = "compact";
+    localStorage.setItem("density", root.dataset.density ?? "comfortable");
+    button.setAttribute("aria-pressed", String("density" in root.dataset));
+  }
+
   // --- Times: relative, by the server's clock ------------------------------------
   let ahead = 0; // by how many milliseconds the server's clock is ahead of ours
 
@@ -66,11 +76,49 @@
     }
   }
 
+  // --- Chosen rows: a row that is patched keeps its tick ---------------------------
+  const ticked = new Set();
+
+  function choose(event) {
+    const box = event.target;
+    if (box.matches("[data-choose]")) note(box);
+    else if (box.matches("[data-choose-all]")) {
+      for (const one of document.querySelectorAll("[data-choose]")) {
+        one.checked = box.checked;
+        note(one);
+      }
+    } else return;
+    showChosen();
+  }
+
+  function note(box) {
+    if (box.checked) ticked.add(box.value);
+    else ticked.delete(box.value);
+  }
+
+  function showChosen() {
+    const boxes = [...document.querySelectorAll("[data-choose]")];
+    for (const box of boxes) {
+      if (box.checked !== ticked.has(box.value)) box.checked = !box.checked;
+    }
+    const count = boxes.filter((box) => box.checked).length;
+    const all = document.querySelector("[data-choose-all]");
+    if (all) {
+      all.hidden = false;
+      all.checked = count > 0 && count === boxes.length;
+      all.indeterminate = count > 0 && count < boxes.length;
+    }
+    const told = document.getElementById("how-many");
+    const text = `${count} selected`;
+    if (told && told.textContent !== text) told.textContent = text;
+  }
+
   // --- After every change of the page --------------------------------------------
   let leaving = false;
 
   function refine() {
     tellTimes();
+    showChosen();
     followLogs();
     const spoken = document.getElementById("spoken");
     const news = document.querySelector("[data-spoken]")?.dataset.spoken;
@@ -153,9 +201,12 @@
 
   // --- Buttons -----------------------------------------------------------------------
   function press(event) {
-    const button = event.target.closest("[data-theme-toggle], [data-dialog], [data-close]");
+    const button = event.target.closest(
+      "[data-theme-toggle], [data-density-toggle], [data-dialog], [data-close]",
+    );
     if (!button) return;
     if ("themeToggle" in button.dataset) return switchTheme();
+    if ("densityToggle" in button.dataset) return switchDensity(button);
     const dialog = button.dataset.dialog
       ? document.getElementById(button.dataset.dialog)
       : button.closest("dialog");
@@ -173,6 +224,7 @@
   }
 
   document.addEventListener("click", press);
+  document.addEventListener("change", choose);
   document.addEventListener("submit", submitted);
   addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload(); // back again: show what is true now
@@ -183,10 +235,15 @@
     for (const toggle of document.querySelectorAll("[data-theme-toggle]")) {
       toggle.hidden = false;
     }
+    for (const toggle of document.querySelectorAll("[data-density-toggle]")) {
+      toggle.hidden = false;
+      toggle.setAttribute("aria-pressed", String("density" in root.dataset));
+    }
     for (const log of document.querySelectorAll("[data-follow]")) {
       log.scrollTop = log.scrollHeight;
     }
     keepPanels();
+    for (const box of document.querySelectorAll("[data-choose]")) note(box);
     refine();
     listen();
     setInterval(tellTimes, 1000);

@@ -52,6 +52,33 @@ def upgrade() -> None:
         comment="SQLite: the store's own clock, which no step of the host's moves.",
     )
     op.create_table(
+        "earmark_idempotency",
+        sa.Column(
+            "owner", sa.String(length=200), nullable=False, comment="Who sent the key."
+        ),
+        sa.Column("key", sa.String(length=200), nullable=False, comment="The key."),
+        sa.Column(
+            "body_hash",
+            sa.String(length=64),
+            nullable=False,
+            comment="SHA-256 of the request.",
+        ),
+        sa.Column(
+            "task_id", sa.String(length=36), nullable=False, comment="What it made."
+        ),
+        sa.Column(
+            "created_at", UtcDateTime(), nullable=False, comment="When it came first."
+        ),
+        sa.PrimaryKeyConstraint("owner", "key", name=op.f("pk_earmark_idempotency")),
+        comment="Keys that make a repeated request harmless (rule 20).",
+    )
+    op.create_index(
+        op.f("ix_earmark_idempotency_task_id"),
+        "earmark_idempotency",
+        ["task_id"],
+        unique=False,
+    )
+    op.create_table(
         "earmark_installation",
         sa.Column(
             "id",
@@ -509,6 +536,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
     )
     op.create_index(
+        "ix_earmark_tasks_command",
+        "earmark_tasks",
+        ["command", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_earmark_tasks_due",
         "earmark_tasks",
         ["zone", "run_after"],
@@ -525,10 +560,34 @@ def upgrade() -> None:
         sqlite_where=sa.text("end_by IS NOT NULL AND state <> 'done'"),
     )
     op.create_index(
+        "ix_earmark_tasks_ended",
+        "earmark_tasks",
+        ["finished_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_earmark_tasks_object",
         "earmark_tasks",
         ["object_kind", "object_id", "id"],
         unique=False,
+    )
+    op.create_index(
+        "ix_earmark_tasks_outcome",
+        "earmark_tasks",
+        ["outcome", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_earmark_tasks_owner",
+        "earmark_tasks",
+        ["owner", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
     )
     op.create_index(
         "ix_earmark_tasks_pace",
@@ -591,6 +650,35 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_earmark_tasks_state", "earmark_tasks", ["state", "id"], unique=False
+    )
+    op.create_index(
+        "ix_earmark_tasks_zone",
+        "earmark_tasks",
+        ["zone", "id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
+    op.create_table(
+        "earmark_tombstones",
+        sa.Column(
+            "token",
+            sa.String(length=36),
+            nullable=False,
+            comment="The id of a root, or of an effect: its token.",
+        ),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="Where the effect was; null: a root.",
+        ),
+        sa.Column("at", UtcDateTime(), nullable=False, comment="When its task ended."),
+        sa.Column(
+            "what", sa.Text(), nullable=False, comment="How it ended, and what it was."
+        ),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_earmark_tombstones")),
+        comment="What is left of deleted tasks, so that nothing they made is a riddle.",
     )
     op.create_table(
         "earmark_workers",
@@ -688,38 +776,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_zones")),
         sa.UniqueConstraint("name", name=op.f("uq_earmark_zones_name")),
         comment="Places where workers stand.",
-    )
-    op.create_table(
-        "earmark_idempotency",
-        sa.Column(
-            "owner", sa.String(length=200), nullable=False, comment="Who sent the key."
-        ),
-        sa.Column("key", sa.String(length=200), nullable=False, comment="The key."),
-        sa.Column(
-            "body_hash",
-            sa.String(length=64),
-            nullable=False,
-            comment="SHA-256 of the request.",
-        ),
-        sa.Column(
-            "task_id", sa.String(length=36), nullable=False, comment="What it made."
-        ),
-        sa.Column(
-            "created_at", UtcDateTime(), nullable=False, comment="When it came first."
-        ),
-        sa.ForeignKeyConstraint(
-            ["task_id"],
-            ["earmark_tasks.id"],
-            name=op.f("fk_earmark_idempotency_task_id"),
-        ),
-        sa.PrimaryKeyConstraint("owner", "key", name=op.f("pk_earmark_idempotency")),
-        comment="Keys that make a repeated request harmless (rule 20).",
-    )
-    op.create_index(
-        op.f("ix_earmark_idempotency_task_id"),
-        "earmark_idempotency",
-        ["task_id"],
-        unique=False,
     )
     op.create_table(
         "earmark_lock_queue",
@@ -1515,13 +1571,16 @@ def downgrade() -> None:
     op.drop_table("earmark_locks")
     op.drop_index("ix_earmark_lock_queue_root", table_name="earmark_lock_queue")
     op.drop_table("earmark_lock_queue")
-    op.drop_index(
-        op.f("ix_earmark_idempotency_task_id"), table_name="earmark_idempotency"
-    )
-    op.drop_table("earmark_idempotency")
     op.drop_table("earmark_zones")
     op.drop_index("ix_earmark_workers_state", table_name="earmark_workers")
     op.drop_table("earmark_workers")
+    op.drop_table("earmark_tombstones")
+    op.drop_index(
+        "ix_earmark_tasks_zone",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
     op.drop_index("ix_earmark_tasks_state", table_name="earmark_tasks")
     op.drop_index(
         "ix_earmark_tasks_start_by",
@@ -1566,7 +1625,25 @@ def downgrade() -> None:
         postgresql_where=sa.text("outcome = 'ok' AND provider_id IS NOT NULL"),
         sqlite_where=sa.text("outcome = 'ok' AND provider_id IS NOT NULL"),
     )
+    op.drop_index(
+        "ix_earmark_tasks_owner",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_outcome",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
     op.drop_index("ix_earmark_tasks_object", table_name="earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_ended",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
     op.drop_index(
         "ix_earmark_tasks_end_by",
         table_name="earmark_tasks",
@@ -1578,6 +1655,12 @@ def downgrade() -> None:
         table_name="earmark_tasks",
         postgresql_where=sa.text("state = 'queued'"),
         sqlite_where=sa.text("state = 'queued'"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_command",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+        sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
     )
     op.drop_index(
         "ix_earmark_tasks_claim",
@@ -1592,6 +1675,10 @@ def downgrade() -> None:
     op.drop_table("earmark_provider_drafts")
     op.drop_table("earmark_leases")
     op.drop_table("earmark_installation")
+    op.drop_index(
+        op.f("ix_earmark_idempotency_task_id"), table_name="earmark_idempotency"
+    )
+    op.drop_table("earmark_idempotency")
     op.drop_table("earmark_clock")
     op.drop_index(op.f("ix_earmark_audit_task_id"), table_name="earmark_audit")
     op.drop_table("earmark_audit")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from earmark.domain.states import Outcome, TaskState
 from earmark.engine.runtime import Engine
-from earmark.store import history
+from earmark.store import durations
 from tests.store.test_queue import put, row
 
 
@@ -17,8 +17,8 @@ def ended(engine: Engine, *seconds: int, **more: object) -> None:
         put(engine, row(**values) | finished)
 
 
-def took(engine: Engine, *kinds: history.Kind) -> dict[history.Kind, list[int]]:
-    found = engine.read(lambda tx: history.took(tx, kinds))
+def took(engine: Engine, *kinds: durations.Kind) -> dict[durations.Kind, list[int]]:
+    found = engine.read(lambda tx: durations.took(tx, kinds))
     return {
         kind: [round(it.total_seconds()) for it in lengths]
         for kind, lengths in found.items()
@@ -30,7 +30,7 @@ def test_each_kind_has_its_own(engine: Engine) -> None:
     ended(engine, 3, provider_id="p-1")
     ended(engine, 4, provider_id="p-2")
     ended(engine, 5, command="Other")
-    kinds: list[history.Kind] = [("Noop", None), ("Noop", "p-1"), ("Noop", "p-3")]
+    kinds: list[durations.Kind] = [("Noop", None), ("Noop", "p-1"), ("Noop", "p-3")]
     assert took(engine, *kinds) == {("Noop", None): [2, 1], ("Noop", "p-1"): [3]}
 
 
@@ -41,8 +41,8 @@ def test_what_ended_otherwise_does_not_count(engine: Engine) -> None:
 
 
 def test_only_the_newest_count(engine: Engine) -> None:
-    ended(engine, *[9] * 3, *[1] * history.RUNS)
-    assert took(engine, ("Noop", None)) == {("Noop", None): [1] * history.RUNS}
+    ended(engine, *[9] * 3, *[1] * durations.RUNS)
+    assert took(engine, ("Noop", None)) == {("Noop", None): [1] * durations.RUNS}
 
 
 def test_of_nothing_nothing_is_known(engine: Engine) -> None:
