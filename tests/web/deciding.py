@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -53,7 +54,9 @@ class Client:
             ) as client:
                 return await client.request(method, path, **options)
 
-        return asyncio.run(answer())
+        # In a thread: Playwright's loop runs in this one once a browser is open.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, answer()).result()
 
 
 class Desk:

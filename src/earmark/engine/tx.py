@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 from earmark.domain.authoring import Returns
 from earmark.domain.command import Command
+from earmark.domain.console import Console
 from earmark.domain.inventory import (
     Disk,
     Listing,
@@ -23,7 +24,7 @@ from earmark.engine.runtime import Engine
 from earmark.inventory import commanded
 from earmark.inventory import observe as observing
 from earmark.inventory import snapshots as snapshotting
-from earmark.store import images, inventory, journal, snapshots
+from earmark.store import consoles, images, inventory, journal, snapshots
 from earmark.store.database import Transaction
 
 
@@ -168,3 +169,7 @@ class EngineTx:
         inventory.change_provider(
             self.store, provider, health=health, health_message=message
         )
+
+    def console(self, console: str) -> Console:
+        """A console by id."""
+        return consoles.get(self.store, console)

@@ -13,10 +13,20 @@ from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
 from earmark.web import faults
 from earmark.web.api.application import create_api
+from earmark.web.consoles.meetings import Meetings
 from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
-from earmark.web.routes import deciding, logs, providers, rest, tasks, vms, waits
+from earmark.web.routes import (
+    consoles,
+    deciding,
+    logs,
+    providers,
+    rest,
+    tasks,
+    vms,
+    waits,
+)
 from earmark.web.site import Site, bare_shell, html, show
 
 
@@ -26,11 +36,12 @@ def create_app(engine: Engine, settings: Settings) -> Starlette:
     The watcher is at `app.state.site.watcher`; close it before the server ends, so
     that open streams end too.
     """
-    site = Site(engine, settings, Watcher(engine))
+    site = Site(engine, settings, Watcher(engine), Meetings(engine))
     api = create_api(site)
     app = Starlette(
         routes=[
             *vms.ROUTES,
+            *consoles.ROUTES,
             *waits.ROUTES,
             *tasks.ROUTES,
             *deciding.ROUTES,
