@@ -141,7 +141,7 @@ def test_a_second_viewer_is_asked_and_the_first_is_told(
     context.close()
 
 
-def test_it_comes_back_by_itself_when_its_worker_dies(
+def test_it_opens_again_after_its_worker_has_died(
     page: Page, quiet_house: House
 ) -> None:
     house = quiet_house
