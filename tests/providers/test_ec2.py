@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from earmark.domain.capabilities import (
+    Consoles,
     Credentials,
     Images,
     InventorySource,
@@ -247,6 +248,12 @@ def test_a_region_without_instances_is_an_empty_listing(moto: MotoProcess) -> No
 def test_images_templates_and_tenants_are_not_supported(capability: Any) -> None:
     with pytest.raises(Unsupported, match=capability.__name__):
         EC2.client(capability)
+
+
+def test_a_console_is_refused_with_what_to_use_instead() -> None:
+    with pytest.raises(Unsupported, match="has no screen") as refused:
+        EC2.client(Consoles)
+    assert "AWS console" in refused.value.hint
 
 
 def test_without_boto3_it_is_listed_and_opening_says_what_to_install(

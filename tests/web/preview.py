@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from earmark.web import fragments
-from earmark.web.rendering import CONTENT_SECURITY_POLICY, STATIC, render
+from earmark.web.rendering import STATIC, render
 
 from .samples import PAGES, QUIET_SHELL, SHELL
 
@@ -74,10 +74,11 @@ class Preview:
     async def _page(self, request: Request) -> Response:
         name = request.path_params["name"]
         self.asked.append(name)
+        page = PAGES[name]
         shell = SHELL if name in ("vms", "task") else QUIET_SHELL
         return HTMLResponse(
-            render(PAGES[name], shell),
-            headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY},
+            render(page, shell),
+            headers={"Content-Security-Policy": page.security_policy},
         )
 
     async def _events(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from earmark.web.consoles.page import ConsolePage
 from earmark.web.pages import (
     ErrorPage,
     LogPage,
@@ -443,6 +444,7 @@ PAGES: Mapping[str, Page] = {
         "key-1",
         WAITING,
     ),
+    "console": ConsolePage(VM),
     "template-new": TemplateFormPage(
         VM,
         "key-1",

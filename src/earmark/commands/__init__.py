@@ -1,6 +1,7 @@
 """The commands that ship with Earmark: power, disks, VMs, templates, tenants,
-credentials, inventory."""
+credentials, inventory, consoles."""
 
+from earmark.commands.console import OpenConsole
 from earmark.commands.credentials import VerifyCredentials
 from earmark.commands.disk import MoveDisk, RemoveImage, SwitchDisk
 from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
@@ -16,6 +17,7 @@ __all__ = [
     "CreateSnapshot",
     "CreateTenant",
     "MoveDisk",
+    "OpenConsole",
     "PowerMany",
     "PowerOff",
     "PowerOn",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from earmark.domain.console import Console
 from earmark.domain.inventory import (
     Disk,
     Listing,
@@ -134,6 +135,22 @@ class Tx(Protocol):
         """Note how the provider answers (`ok`, `error`) and in which words."""
         ...
 
+    def console(self, console: str) -> Console:
+        """A console by id; raises `UnknownName`."""
+        ...
+
+
+class Attendant(Protocol):
+    """Something that goes on in a worker after the task that began it has ended."""
+
+    def run(self) -> None:
+        """Do it, in a thread of its own, until it is over."""
+        ...
+
+    def end(self, why: str) -> None:
+        """Let `run` return soon; called from another thread, and perhaps twice."""
+        ...
+
 
 class Ctx(Protocol):
     """The world, for one attempt of one task. Calls end by its deadline."""
@@ -209,6 +226,11 @@ class Ctx(Protocol):
 
     def log(self, text: str, level: str = "info") -> None:
         """Append a line to the task's log."""
+        ...
+
+    def attend(self, attendant: Attendant) -> None:
+        """Let it go on in this worker, until it is over or the worker stops; it takes
+        no slot. Raises `Rejected` when the worker attends to enough already."""
         ...
 
     def save(self, work: Callable[[Tx], T]) -> T:

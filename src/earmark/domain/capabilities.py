@@ -11,6 +11,7 @@ Calls that read may raise anything; nothing is concluded from it.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -202,3 +203,29 @@ class Machines:
     def find(self, vm: str, token: str) -> Sequence[Found]:
         """The removal under way, or that the VM is gone."""
         raise _unsupported(self, "find")
+
+
+class ConsoleWire(Protocol):
+    """Bytes to and from a VM's console, in RFB 3.8 right after the security handshake:
+    the client's `ClientInit` comes next. Whatever opened it stays in the connector."""
+
+    def read(self) -> bytes:
+        """Wait for bytes; empty at the end. Raises `OSError` when it broke."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send all of it. Raises `OSError` when it broke."""
+        ...
+
+    def close(self) -> None:
+        """End it, also for a thread that waits in `read`; may be called again."""
+        ...
+
+
+class Consoles:
+    """Opens VMs' consoles. That changes nothing and may happen twice."""
+
+    def open(self, vm: str) -> ConsoleWire:
+        """Connect to the VM's console. Raises `Refused` when the provider says no,
+        as for a VM that is off."""
+        raise _unsupported(self, "open")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from earmark.domain.authoring import Tx
+from earmark.domain.authoring import Attendant, Tx
 from earmark.domain.connector import ProviderConfig, Session, settings_of
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput
@@ -136,6 +136,10 @@ class EngineCtx:
     def log(self, text: str, level: str = "info") -> None:
         """Append a line to the task's log."""
         self.engine.write(lambda tx: journal.log(tx, self.task.id, clean(text), level))
+
+    def attend(self, attendant: Attendant) -> None:
+        """Let it go on after this attempt."""
+        self.engine.attendants.start(attendant, f"attends-{self.task.id}")
 
     def save(self, work: Callable[[Tx], T]) -> T:
         """A short transaction, only while this attempt is in charge."""

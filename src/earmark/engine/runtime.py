@@ -16,6 +16,7 @@ from earmark.domain.connector import (
 )
 from earmark.domain.errors import UnknownName
 from earmark.domain.inventory import Provider
+from earmark.engine.attend import Attendants
 from earmark.engine.authored import never_show
 from earmark.engine.registry import Commands
 from earmark.store import inventory, secrets
@@ -42,6 +43,7 @@ class Engine:
         self.connectors = connectors
         self.vault = vault
         self.installation = installation
+        self.attendants = Attendants()
         self._sessions: dict[str, tuple[int, Session]] = {}
         self._retired: list[tuple[float, Session]] = []
         self._lock = threading.Lock()
@@ -117,7 +119,8 @@ class Engine:
         return clear
 
     def close(self) -> None:
-        """Close sessions and the database."""
+        """End what goes on here, close sessions and the database."""
+        self.attendants.stop("this process ends")
         self._close_retired(float("inf"))
         for _, session in self._sessions.values():
             session.close()

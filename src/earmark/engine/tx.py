@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 from earmark.domain.authoring import Returns
 from earmark.domain.command import Command
+from earmark.domain.console import Console
 from earmark.domain.inventory import (
     Disk,
     Listing,
@@ -23,7 +24,15 @@ from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
 from earmark.inventory import commanded, listed
 from earmark.inventory import observe as observing
-from earmark.store import images, inventory, journal, schema, snapshots, tenants
+from earmark.store import (
+    consoles,
+    images,
+    inventory,
+    journal,
+    schema,
+    snapshots,
+    tenants,
+)
 from earmark.store.database import Transaction
 
 
@@ -188,3 +197,7 @@ class EngineTx:
         inventory.change_provider(
             self.store, provider, health=health, health_message=message
         )
+
+    def console(self, console: str) -> Console:
+        """A console by id."""
+        return consoles.get(self.store, console)

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from earmark.lab import faults, ledger, rules, views
 from earmark.lab.call import Call, Ending, Operation, read_json, respond
+from earmark.lab.consoles import Consoles
 from earmark.lab.model import Json, Refused, error_reply
 from earmark.lab.site import Site
 
@@ -37,6 +38,12 @@ def _tasks(call: Call) -> Json:
     ids = query["ids"].split(",") if "ids" in query else None
     lag = call.shape.lag_seconds
     return {"tasks": views.tasks(call.site, lag, query.get("token"), ids)}
+
+
+def _console(call: Call) -> Json:
+    consoles = call.request.app.state.consoles
+    assert isinstance(consoles, Consoles)
+    return consoles.ticket(_parameter(call, "vm"))
 
 
 def _nothing(call: Call) -> Json:
@@ -63,6 +70,7 @@ OPERATIONS = (
     Operation("POST", "/api/vms/{vm}/start", "vm.start"),
     Operation("POST", "/api/vms/{vm}/stop", "vm.stop"),
     Operation("POST", "/api/vms/{vm}/shutdown", "vm.shutdown"),
+    Operation("POST", "/api/vms/{vm}/console", answer=_console),
     Operation("DELETE", "/api/vms/{vm}", "vm.delete"),
     Operation(
         "POST", "/api/vms/{vm}/disks/{disk}/switch", "disk.switch", {"image": str}

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from earmark.lab import api, console, control, tasks
 from earmark.lab.config import LOOPBACK, LabConfig
+from earmark.lab.consoles import Consoles
 from earmark.lab.seed import seed
 from earmark.lab.site import Site
 
@@ -33,8 +34,8 @@ def _listen(config: LabConfig) -> socket.socket:
     return socket.create_server((config.host, config.port), backlog=128)
 
 
-def _application(site: Site) -> Starlette:
-    return Starlette(
+def _application(site: Site, consoles: Consoles) -> Starlette:
+    application = Starlette(
         routes=[*api.routes(site), *control.routes(site), *console.routes(site)],
         # The controls take no password; a web page in the same host's browser must
         # not reach them under a name that was made to point here.
@@ -42,6 +43,8 @@ def _application(site: Site) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
         ],
     )
+    application.state.consoles = consoles
+    return application
 
 
 class _Protocol(H11Protocol):
@@ -57,9 +60,10 @@ class _Server(uvicorn.Server):
 
     def __init__(self, site: Site, listener: socket.socket) -> None:
         config = site.config
+        consoles = Consoles(site)
         super().__init__(
             uvicorn.Config(
-                _application(site),
+                _application(site, consoles),
                 http=_Protocol,
                 ws="none",
                 loop="asyncio",
@@ -73,10 +77,12 @@ class _Server(uvicorn.Server):
             )
         )
         self._site = site
+        self._consoles = consoles
         self._port = listener.getsockname()[1]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept, then say so."""
+        await self._consoles.start()
         await super().startup(sockets)
         scheme = "https" if self._site.config.certfile else "http"
         print(f"lab ready {scheme}://{LOOPBACK}:{self._port}", flush=True)
@@ -87,6 +93,7 @@ class _Server(uvicorn.Server):
         An error here ends the lab: a site that stands still would mislead.
         """
         tasks.advance(self._site)
+        self._consoles.tick()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -97,6 +104,7 @@ class _Server(uvicorn.Server):
         """
         for task in list(self.server_state.tasks):
             task.cancel()
+        self._consoles.close()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from earmark.domain.errors import BadInput, Unavailable
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
 from earmark.web.application import create_app
+from earmark.web.consoles.meetings import Meetings
 from earmark.web.live.watcher import Watcher
 
 __all__ = ["create_app", "open_listener", "serve"]
@@ -90,12 +91,17 @@ class WebServer(uvicorn.Server):
     def __init__(self, engine: Engine, settings: Settings) -> None:
         app = create_app(engine, settings)
         self._watcher: Watcher = app.state.site.watcher
+        self._consoles: Meetings = app.state.site.consoles
+        self._relay_url = settings.relay_url
         config = uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",
+            ws="websockets-sansio",
+            # What a console sends is packed already, or not worth it.
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
@@ -104,11 +110,13 @@ class WebServer(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         for listener in sockets or ():
+            self._consoles.address = self._relay_url or url_of(listener)
             print(f"{READY} {url_of(listener)}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye to every page, then end."""
         self._watcher.close()
+        await self._consoles.close()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -15,11 +15,13 @@ from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
 from earmark.web import faults
 from earmark.web.api.application import create_api
+from earmark.web.consoles.meetings import Meetings
 from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
 from earmark.web.routes import (
     bulk,
+    consoles,
     deciding,
     logs,
     notifications,
@@ -43,11 +45,12 @@ def create_app(
     The watcher is at `app.state.site.watcher`; close it before the server ends, so
     that open streams end too.
     """
-    site = Site(engine, settings, Watcher(engine))
+    site = Site(engine, settings, Watcher(engine), Meetings(engine))
     api = create_api(site)
     app = Starlette(
         routes=[
             *vms.ROUTES,
+            *consoles.ROUTES,
             *waits.ROUTES,
             *bulk.ROUTES,
             *tasks.ROUTES,

@@ -33,6 +33,13 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it here."""
+        if scope["type"] == "websocket":
+            # A browser asks for these from any page; its `Origin` tells which.
+            if refusal_of("CONNECT", Headers(scope=scope)) is not None:
+                await send({"type": "websocket.close"})
+            else:
+                await self._app(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import ClassVar
 from urllib.parse import urlencode
 
+from earmark.web.policy import SECURITY_POLICY
 from earmark.web.views import (
     FormField,
     LockView,
@@ -58,6 +59,8 @@ class Page(ABC):
     template: ClassVar[str]
     section: ClassVar[str] = ""
     live: ClassVar[bool] = True
+
+    security_policy: ClassVar[str] = SECURITY_POLICY
 
     @property
     @abstractmethod

@@ -17,20 +17,6 @@ from earmark.web.pages import Page, Shell
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-"""All that the pages need: nothing inline, nothing from elsewhere."""
-
 
 @cache
 def static_url(path: str) -> str:

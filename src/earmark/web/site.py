@@ -22,11 +22,12 @@ from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.store import schema
 from earmark.store.database import Transaction
+from earmark.web.consoles.meetings import Meetings
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import Page, Shell
 from earmark.web.reading import notifications
 from earmark.web.reading import tasks as reading_tasks
-from earmark.web.rendering import CONTENT_SECURITY_POLICY, render
+from earmark.web.rendering import render
 from earmark.web.views import Notice
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Site:
     engine: Engine
     settings: Settings
     watcher: Watcher
+    consoles: Meetings
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading transaction."""
@@ -72,7 +74,7 @@ def show(
 def html(page: Page, shell: Shell, status: int = 200) -> Response:
     """Make the answer of a page and what surrounds it."""
     headers = {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Content-Security-Policy": page.security_policy,
         "Cache-Control": "no-store",
     }
     return HTMLResponse(render(page, shell), status, headers)

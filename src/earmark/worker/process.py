@@ -117,6 +117,8 @@ class Worker:
         _log.info("worker %s drains", self.id)
         self._heartbeat.state = "draining"
         claims.stop()
+        # They end only when people do: nobody waits for that.
+        self._engine.attendants.stop("the worker was stopped")
         no_more = claims.join(5)
         if not self._runner.wait_idle(self._settings.drain_seconds):
             _log.warning("worker %s leaves %d calls", self.id, self._runner.busy)

@@ -7,7 +7,7 @@ from earmark.commands import RefreshProvider
 from earmark.engine.browse import unfinished
 from earmark.engine.enqueue import forget_old_keys, open_tx
 from earmark.engine.runtime import Engine
-from earmark.store import dialect, drafts, inventory, journal, workers
+from earmark.store import consoles, dialect, drafts, inventory, journal, workers
 from earmark.store.database import Transaction
 
 _log = logging.getLogger(__name__)
@@ -16,12 +16,13 @@ _PAUSE_SECONDS = 5.0
 #: Scheduled work waits behind what people ask for.
 LOW_PRIORITY = 200
 DRAFTS_LIVE = timedelta(hours=1)
+CONSOLES_KEPT = timedelta(hours=1)
 WORKERS_KEPT = timedelta(days=1)
 
 
 class Scheduler:
-    """Queues the refreshes that are due; throws old drafts, keys and rows of workers
-    away; keeps the store's clock with the host's, where it may."""
+    """Queues the refreshes that are due; throws old drafts, consoles, keys and rows
+    of workers away; keeps the store's clock with the host's, where it may."""
 
     def __init__(self, engine: Engine, worker_id: str, refresh_seconds: float) -> None:
         self._engine = engine
@@ -37,6 +38,7 @@ class Scheduler:
             self._engine.write(self._follow_wall_clock)
             self._engine.write(self._queue_refreshes)
             self._engine.write(lambda tx: drafts.prune(tx, tx.now - DRAFTS_LIVE))
+            self._engine.write(lambda tx: consoles.prune(tx, tx.now - CONSOLES_KEPT))
             self._engine.write(forget_old_keys)
             self._engine.write(lambda tx: workers.prune(tx, tx.now - WORKERS_KEPT))
         return _PAUSE_SECONDS

@@ -8,7 +8,12 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from earmark.domain.capabilities import Credentials, InventorySource, Power
+from earmark.domain.capabilities import (
+    Consoles,
+    Credentials,
+    InventorySource,
+    Power,
+)
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput, Unsupported
@@ -75,6 +80,11 @@ class Ec2Session:
     def capability(self, capability: type[C], deadline: Deadline) -> C:
         """Return the client; raises `Unsupported` for what EC2 has not."""
         client = _CAPABILITIES.get(capability)
+        if capability is Consoles:
+            raise Unsupported(
+                "An EC2 instance has no screen that the EC2 API would let us look at.",
+                hint="Use its serial console, or Session Manager, in the AWS console.",
+            )
         if client is None:
             raise Unsupported(
                 f"The ec2 connector has no capability {capability.__name__}: it lists "

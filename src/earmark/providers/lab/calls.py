@@ -64,7 +64,7 @@ class Calls:
             "User-Agent": "earmark",
         }
         self._trusted = trusted
-        self._deadline = deadline
+        self.deadline = deadline
 
     def read(self, where: str, query: Mapping[str, str] | None = None) -> Any:
         """GET, and return the JSON; raises `Refused` for the lab's own no.
@@ -97,6 +97,10 @@ class Calls:
         answer = self._call("POST", where, json.dumps(body).encode())
         return str(answer["task"])
 
+    def ask(self, where: str) -> Any:
+        """POST what changes nothing, and return the JSON; raises as `read` does."""
+        return self._call("POST", where)
+
     def delete(self, where: str, token: str) -> str:
         """DELETE once, and return the id of the task; raises as `change` does."""
         answer = self._call("DELETE", f"{where}?{urlencode({'token': token})}")
@@ -107,7 +111,7 @@ class Calls:
         if body:
             headers["Content-Type"] = "application/json"
         request = Request(method, self.url + where, headers, body)
-        answer = exchange(request, self._deadline, self._trusted)
+        answer = exchange(request, self.deadline, self._trusted)
         content = _json(answer)
         if answer.status in (200, 202) and content is not None:
             return content

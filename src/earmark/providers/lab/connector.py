@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from earmark.domain.capabilities import (
+    Consoles,
     Credentials,
     Disks,
     Images,
@@ -26,6 +27,7 @@ from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput, Unsupported
 from earmark.providers.endpoint import Url
 from earmark.providers.lab.calls import Calls
+from earmark.providers.lab.consoles import LabConsoles
 from earmark.providers.lab.credentials import LabCredentials
 from earmark.providers.lab.images import LabImages
 from earmark.providers.lab.inventory import LabInventory
@@ -100,6 +102,7 @@ _CAPABILITIES: Mapping[type[Any], Callable[[Calls], Any]] = {
     Snapshots: LabSnapshots,
     Disks: LabDisks,
     Machines: LabMachines,
+    Consoles: LabConsoles,
 }
 
 

@@ -12,6 +12,7 @@ from earmark.store.schema.effects import (
 from earmark.store.schema.house import (
     audit,
     clock,
+    consoles,
     installation,
     leases,
     secrets,
@@ -41,6 +42,7 @@ from earmark.store.schema.work import (
 __all__ = [
     "audit",
     "clock",
+    "consoles",
     "disks",
     "evidence",
     "idempotency",

@@ -10,6 +10,7 @@ from earmark.store.columns import (
     instant,
     json,
     key,
+    maybe_instant,
     metadata,
 )
 
@@ -109,4 +110,24 @@ audit = sa.Table(
     column("task_id", Id, "About which task.", nullable=True, index=True),
     json("data", "What else is to be known."),
     comment="Who did what; written in the transaction that did it.",
+)
+
+consoles = sa.Table(
+    "earmark_consoles",
+    metadata,
+    key("UUIDv7; stands in URLs and opens nothing."),
+    column("vm_id", Id, "Whose screen.", index=True),
+    column("provider_id", Id, "Where that VM lives."),
+    column("task_id", Id, "The task that opened it, once asked.", nullable=True),
+    column("session_hash", Name, "SHA-256 of the browser's cookie: it alone may open."),
+    column("ticket_hash", Name, "SHA-256 of the ticket, which is good once."),
+    column("state", Word, "asked, claimed, open or ended."),
+    column("address", sa.Text, "Where workers reach the web process that has it."),
+    column("reason", sa.Text, "Why it ended, for people; empty before."),
+    instant("created_at", "When the ticket was given out."),
+    instant("expires_at", "When the ticket is worth nothing any more."),
+    maybe_instant("claimed_at", "When the ticket was used."),
+    instant("seen_at", "When the web process last said that it has it."),
+    maybe_instant("ended_at", "When it ended."),
+    comment="Consoles in browsers; over for an hour, they are deleted.",
 )

@@ -52,6 +52,90 @@ def upgrade() -> None:
         comment="SQLite: the store's own clock, which no step of the host's moves.",
     )
     op.create_table(
+        "earmark_consoles",
+        sa.Column(
+            "id",
+            sa.String(length=36),
+            nullable=False,
+            comment="UUIDv7; stands in URLs and opens nothing.",
+        ),
+        sa.Column(
+            "vm_id", sa.String(length=36), nullable=False, comment="Whose screen."
+        ),
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Where that VM lives.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The task that opened it, once asked.",
+        ),
+        sa.Column(
+            "session_hash",
+            sa.String(length=200),
+            nullable=False,
+            comment="SHA-256 of the browser's cookie: it alone may open.",
+        ),
+        sa.Column(
+            "ticket_hash",
+            sa.String(length=200),
+            nullable=False,
+            comment="SHA-256 of the ticket, which is good once.",
+        ),
+        sa.Column(
+            "state",
+            sa.String(length=32),
+            nullable=False,
+            comment="asked, claimed, open or ended.",
+        ),
+        sa.Column(
+            "address",
+            sa.Text(),
+            nullable=False,
+            comment="Where workers reach the web process that has it.",
+        ),
+        sa.Column(
+            "reason",
+            sa.Text(),
+            nullable=False,
+            comment="Why it ended, for people; empty before.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the ticket was given out.",
+        ),
+        sa.Column(
+            "expires_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the ticket is worth nothing any more.",
+        ),
+        sa.Column(
+            "claimed_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the ticket was used.",
+        ),
+        sa.Column(
+            "seen_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the web process last said that it has it.",
+        ),
+        sa.Column("ended_at", UtcDateTime(), nullable=True, comment="When it ended."),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_consoles")),
+        comment="Consoles in browsers; over for an hour, they are deleted.",
+    )
+    op.create_index(
+        op.f("ix_earmark_consoles_vm_id"), "earmark_consoles", ["vm_id"], unique=False
+    )
+    op.create_table(
         "earmark_idempotency",
         sa.Column(
             "owner", sa.String(length=200), nullable=False, comment="Who sent the key."
@@ -1679,6 +1763,8 @@ def downgrade() -> None:
         op.f("ix_earmark_idempotency_task_id"), table_name="earmark_idempotency"
     )
     op.drop_table("earmark_idempotency")
+    op.drop_index(op.f("ix_earmark_consoles_vm_id"), table_name="earmark_consoles")
+    op.drop_table("earmark_consoles")
     op.drop_table("earmark_clock")
     op.drop_index(op.f("ix_earmark_audit_task_id"), table_name="earmark_audit")
     op.drop_table("earmark_audit")

@@ -1,0 +1,1 @@
+"""The web's end of consoles: a browser's stream and a worker's relay meet here."""

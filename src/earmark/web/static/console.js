@@ -1,0 +1,143 @@
+// A console: a ticket, a stream, then noVNC. The ticket goes out as the first message of
+// the stream, never in an address. Until the console is ready the server says in JSON how
+// far it is; from then on the stream is noVNC's, but for the server's last word.
+import RFB from "./vendor/novnc-1.7.0/core/rfb.js";
+
+const byId = (id) => document.getElementById(id);
+const page = byId("console");
+const screen = byId("screen");
+const again = byId("console-again");
+const inUse = byId("console-in-use");
+const GIVE_UP = 15_000; // the server gives up after 10 s, and says why
+
+// Endings that most likely pass by themselves: the console is asked for again, once.
+const PASSING = new Set(["worker-stopped", "worker-lost", "restart", "lost"]);
+
+let current = null; // the attempt that the page is about
+let before = ""; // the console that this page had last
+let triedAgain = false;
+
+function show(state, text) {
+  page.dataset.state = state;
+  for (const look of page.querySelectorAll("[data-look]")) {
+    look.hidden = look.dataset.look !== state;
+  }
+  byId("console-said").textContent = text;
+  again.hidden = state !== "ended";
+  for (const id of ["console-cad", "console-leave"]) byId(id).disabled = state !== "connected";
+}
+
+async function ticket() {
+  const patience = AbortSignal.timeout(GIVE_UP);
+  const answer = await fetch(page.dataset.tickets, { method: "POST", signal: patience });
+  const said = await answer.json();
+  return answer.ok ? said : Promise.reject(new Refused(said.code, said.text));
+}
+
+class Refused extends Error {
+  constructor(code, text) {
+    super(text);
+    this.code = code;
+  }
+}
+
+class Attempt {
+  constructor(takeOver) {
+    this.takeOver = takeOver;
+    this.ending = null;
+  }
+
+  async start() {
+    try {
+      const given = await ticket();
+      if (this === current) this.join(given);
+    } catch (error) {
+      const text = error instanceof Refused ? error.message : "The server does not answer.";
+      this.over(error.code ?? "unreachable", text);
+    }
+  }
+
+  join(given) {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const path = `/consoles/${encodeURIComponent(given.console)}/stream`;
+    this.socket = new WebSocket(`${scheme}://${location.host}${path}`);
+    this.socket.binaryType = "arraybuffer";
+    this.timer = setTimeout(() => {
+      this.over("unreachable", "The server does not answer.");
+      this.socket.close();
+    }, GIVE_UP);
+    const first = {
+      ticket: given.ticket,
+      vm: given.vm,
+      take_over: this.takeOver,
+      instead_of: before, // ours, if it is still thought to be open
+    };
+    before = given.console;
+    this.socket.addEventListener("open", () => this.socket.send(JSON.stringify(first)));
+    this.socket.addEventListener("message", (event) => this.hear(event));
+    this.socket.addEventListener("close", () => {
+      this.over("lost", "The connection to the server was lost.");
+    });
+  }
+
+  hear(event) {
+    if (typeof event.data !== "string") return;
+    event.stopImmediatePropagation(); // noVNC's are bytes
+    const said = JSON.parse(event.data);
+    if (said.state === "waiting") show("connecting", said.text);
+    else if (said.state === "ready") this.draw();
+    else if (said.state === "ended") this.over(said.code, said.text);
+  }
+
+  draw() {
+    clearTimeout(this.timer);
+    this.rfb = new RFB(screen, this.socket, { shared: true });
+    this.rfb.scaleViewport = true;
+    this.rfb.focusOnClick = true;
+    this.rfb.addEventListener("desktopname", (event) => (this.name = event.detail.name));
+    this.rfb.addEventListener("connect", () => {
+      triedAgain = false;
+      show("connected", this.name ?? "");
+      this.rfb.focus();
+    });
+    this.rfb.addEventListener("securityfailure", () => {
+      this.over("broken", "The console did not let us in.");
+    });
+  }
+
+  over(code, text) {
+    if (this.ending || this !== current) return;
+    this.ending = code;
+    clearTimeout(this.timer);
+    this.rfb?.disconnect();
+    if (code === "in-use") {
+      show("ended", text);
+      inUse.showModal();
+    } else if (PASSING.has(code) && this.rfb && !triedAgain) {
+      triedAgain = true;
+      begin(false, `${text} Connecting again.`);
+    } else {
+      show("ended", text);
+    }
+  }
+}
+
+function begin(takeOver, text = "Asking for the console.") {
+  show("connecting", text);
+  current = new Attempt(takeOver);
+  current.start();
+}
+
+again.addEventListener("click", () => begin(false));
+byId("console-take").addEventListener("click", () => {
+  inUse.close();
+  begin(true);
+});
+byId("console-cad").addEventListener("click", () => {
+  current.rfb.sendCtrlAltDel();
+  current.rfb.focus();
+});
+byId("console-leave").addEventListener("click", () => {
+  current.over("left", "You disconnected.");
+});
+begin(false);
