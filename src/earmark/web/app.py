@@ -1,5 +1,6 @@
 """The web process: a socket on this machine, a server on it, and a clean end."""
 
+import asyncio
 import ipaddress
 import signal
 import socket
@@ -20,6 +21,8 @@ __all__ = ["create_app", "open_listener", "serve"]
 
 #: Streams end by themselves; what is left of other answers gets this long.
 GRACE_SECONDS = 2
+#: Who has not read by then what was sent is not waited for.
+UNREAD_SECONDS = 0.5
 READY = "web ready"
 
 
@@ -117,7 +120,16 @@ class WebServer(uvicorn.Server):
         """Say goodbye to every page, then end."""
         self._watcher.close()
         await self._consoles.close()
+        asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._leave_unread)
         await super().shutdown(sockets)
+
+    def _leave_unread(self) -> None:
+        """Drop those whose connection is full: they do not read, so no goodbye ever
+        reaches them."""
+        for connection in list(self.server_state.connections):
+            transport = connection.transport
+            if transport is not None and transport.get_write_buffer_size():
+                transport.abort()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,9 +1,9 @@
 """What every open page should show now, read once for all of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import browse
 from earmark.engine.narrow import filter_of
 from earmark.engine.pace import Paces
@@ -13,6 +13,7 @@ from earmark.web import fragments
 from earmark.web.fragments import Fragment
 from earmark.web.listing import tasks_href, vms_more
 from earmark.web.live.topics import PageTopic
+from earmark.web.live.waits import Waits
 from earmark.web.reading import (
     machines,
     notifications,
@@ -21,7 +22,6 @@ from earmark.web.reading import (
     tenants,
     workers,
 )
-from earmark.web.views import TaskView
 
 #: What every page shows, whatever else it is about.
 EVERY = PageTopic("every")
@@ -37,12 +37,16 @@ class Composer:
         self._kept: dict[Any, Fragment] = {}
         self._used: dict[Any, Fragment] = {}
         self._paces = Paces()
+        self._waits = Waits(self._paces)
+        #: When, by the monotonic clock, there is something to look at again although
+        #: nothing is heard of a change; see `Waits`.
+        self.rests_until = math.inf
 
     def compose(self, tx: Transaction, topics: Iterable[PageTopic]) -> Shown:
         """Render all the fragments of all the topics."""
         self._used = {}
         by_name: dict[str, list[PageTopic]] = {}
-        for topic in sorted(topics):
+        for topic in topics:
             by_name.setdefault(topic.name, []).append(topic)
         shown: Shown = {
             EVERY: (
@@ -68,6 +72,7 @@ class Composer:
         for name, wanted in by_name.items():
             shown |= ways[name](tx, wanted)
         self._kept = self._used
+        self.rests_until = self._waits.rests_until if "wait" in by_name else math.inf
         return shown
 
     def _press(self, make: Callable[..., Fragment], *shown: Any) -> Fragment:
@@ -156,15 +161,7 @@ class Composer:
         return shown
 
     def _wait(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
-        found = tasks.by_ids(tx, {topic.task_id for topic in wanted})
-        theirs = [task for task in found if task.owner == LOCAL_OWNER]
-        views = {it.id: it for it in tasks.followed(tx, theirs, self._paces)}
-        return {topic: (self._wait_panel(topic, views),) for topic in wanted}
-
-    def _wait_panel(self, topic: PageTopic, views: Mapping[str, TaskView]) -> Fragment:
-        if topic.task_id not in views:
-            return self._press(fragments.wait_gone, topic.task_id)
-        return self._press(fragments.wait_panel, views[topic.task_id], topic.about)
+        return self._waits.panels(tx, wanted)
 
     def _providers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         views = providers.provider_views(tx, inventory.list_providers(tx))

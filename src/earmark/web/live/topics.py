@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import parse_qsl
 
 from earmark.domain.errors import BadInput
@@ -36,7 +37,7 @@ class PageTopic:
         """The ids of the rows that a list shows, whatever has become of them since."""
         return tuple(_ID.findall(self.query.get("rows", "")))[:MOST_ROWS]
 
-    @property
+    @cached_property
     def task_id(self) -> str:
         """The task that a wait is for, out of the wait's address."""
         found = _WAIT.fullmatch(self.about)

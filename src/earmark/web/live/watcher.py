@@ -14,8 +14,8 @@ from earmark.domain.errors import EarmarkError
 from earmark.engine.runtime import Engine
 from earmark.store.wakeups import Signal, Topic
 from earmark.web.fragments import signal
-from earmark.web.live.compose import Composer, Shown
-from earmark.web.live.streams import Stream
+from earmark.web.live.compose import EVERY, Composer, Shown
+from earmark.web.live.streams import Messages, Stream
 from earmark.web.live.topics import PageTopic
 from earmark.web.reading import tasks
 
@@ -23,6 +23,8 @@ from earmark.web.reading import tasks
 ROUND_SECONDS = 0.05
 #: Even if every wake-up is lost, it looks this often while anybody is there.
 SAFETY_SECONDS = 2.0
+#: So long a loop may take to pass its messages on before the watcher goes on without.
+LOOP_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Watcher:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._composer = Composer()
+        self._shown: Shown = {}
         self._streams: set[Stream] = set()
         self._waits: set[tuple[str, asyncio.Future[None]]] = set()
         self._lock = threading.Lock()
@@ -106,7 +109,8 @@ class Watcher:
                     _log.warning("the pages cannot be kept up to date: %s", error)
                 except Exception:  # noqa: BLE001 - one bad round must not be the last
                     _log.exception("a round of the watcher failed")
-                changed.wait(SAFETY_SECONDS)
+                rest = self._composer.rests_until - time.monotonic()
+                changed.wait(max(0.0, min(SAFETY_SECONDS, rest)))
                 time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
 
     def _round(self) -> None:
@@ -121,11 +125,20 @@ class Watcher:
             ended = self._engine.read(lambda tx: tasks.over(tx, ids))
             self._release({wait for wait in waits if wait[0] in ended})
 
-    @staticmethod
-    def _tell(streams: set[Stream], shown: Shown) -> None:
-        messages: dict[tuple[int, ...], bytes] = {}
+    def _tell(self, streams: set[Stream], shown: Shown) -> None:
+        before, self._shown = self._shown, shown
+        changed = {topic for topic, now in shown.items() if before.get(topic) != now}
+        for_all = EVERY in changed
+        messages: Messages = {}
+        news: dict[asyncio.AbstractEventLoop, list[tuple[Stream, bytes]]] = {}
         for stream in streams:
-            stream.offer(shown, messages)
+            if stream.told and not for_all and changed.isdisjoint(stream.topics):
+                continue
+            text = stream.news(shown, messages)
+            if text is not None:
+                news.setdefault(stream.loop, []).append((stream, text))
+        for loop, told in news.items():
+            _hand_over(loop, told)
 
     @staticmethod
     def _release(waits: set[tuple[str, asyncio.Future[None]]]) -> None:
@@ -134,6 +147,26 @@ class Watcher:
                 future.get_loop().call_soon_threadsafe(_settle, future)
             except RuntimeError:  # the loop is closed, and nobody waits in it
                 continue
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, told: list[tuple[Stream, bytes]]
+) -> None:
+    """Give all the streams of a loop their messages at once, and wait until they are on
+    their way: a loop that is busy with thousands is not given more meanwhile."""
+    on_their_way = threading.Event()
+
+    def put() -> None:
+        for stream, text in told:
+            stream.put(text)
+        # Behind the readers, who are ready to run now.
+        loop.call_soon(on_their_way.set)
+
+    try:
+        loop.call_soon_threadsafe(put)
+    except RuntimeError:  # the loop is closed, and its readers with it
+        return
+    on_their_way.wait(LOOP_SECONDS)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -5,37 +5,39 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from earmark.domain.task import Placeholder
+from earmark.domain.task import Placeholder, Task
 from earmark.engine.resolve import choices
-from earmark.store import placeholders, schema, tasks
+from earmark.store import placeholders, schema
 from earmark.store.database import Transaction
 from earmark.web.views import ChoiceView, EvidenceView, PlaceholderView
 
 
 def promises(
-    tx: Transaction, ids: Sequence[str]
+    tx: Transaction, shown: Sequence[Task]
 ) -> dict[str, tuple[PlaceholderView, ...]]:
     """Every promise of these tasks, the replaced ones too, with its evidence."""
     table = schema.placeholders
     query = (
         sa.select(*(table.c[name] for name in Placeholder.__slots__))
-        .where(table.c.task_id.in_(ids))
+        .where(table.c.task_id.in_([task.id for task in shown]))
         .order_by(table.c.id)
     )
     effects = [placeholders.from_row(row) for row in tx.execute(query)]
     evidence = _evidence(tx, [effect.id for effect in effects])
-    asked = tasks.by_ids(tx, ids)
+    stopping = {task.id for task in shown if task.stop_requested}
     found: dict[str, tuple[PlaceholderView, ...]] = {}
     for effect in effects:
-        stopping = asked[effect.task_id].stop_requested
-        shown = _view(effect, evidence.get(effect.id, ()), stopping)
-        found[effect.task_id] = (*found.get(effect.task_id, ()), shown)
+        asked_to_stop = effect.task_id in stopping
+        view = _view(effect, evidence.get(effect.id, ()), asked_to_stop)
+        found[effect.task_id] = (*found.get(effect.task_id, ()), view)
     return found
 
 
 def _evidence(
     tx: Transaction, ids: Sequence[str]
 ) -> dict[str, Sequence[sa.Row[tuple[object, ...]]]]:
+    if not ids:
+        return {}
     pieces = schema.evidence
     query = sa.select(pieces).where(pieces.c.placeholder_id.in_(ids))
     found = defaultdict(list)

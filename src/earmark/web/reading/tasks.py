@@ -3,14 +3,14 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from earmark.domain.states import TaskState
 from earmark.domain.task import Task
-from earmark.engine import browse
+from earmark.engine import browse, explain
 from earmark.engine.pace import Pace, Paces, slow
 from earmark.store import schema
 from earmark.store.database import Transaction
@@ -72,7 +72,7 @@ def view(face: browse.TaskFace) -> TaskView:
         zone=face.zone,
         role=face.role,
         attempt=face.attempt,
-        waiting_for=WaitingFor(**asdict(reason)) if reason else None,
+        waiting_for=_waiting(reason) if reason else None,
         created_at=face.created_at,
         started_at=face.started_at,
         finished_at=face.finished_at,
@@ -80,6 +80,17 @@ def view(face: browse.TaskFace) -> TaskView:
         retry_of=face.retry_of,
         retried_by=face.retried_by,
         cancelled_by=face.cancelled_by,
+    )
+
+
+def _waiting(reason: explain.WaitingFor) -> WaitingFor:
+    return WaitingFor(
+        kind=reason.kind,
+        text=reason.text,
+        since=reason.since,
+        next_check=reason.next_check,
+        who=reason.who,
+        task=reason.task,
     )
 
 
@@ -117,6 +128,13 @@ def by_ids(tx: Transaction, ids: Iterable[str]) -> list[Task]:
     """Read the tasks of these ids that exist."""
     query = select_tasks().where(schema.tasks.c.id.in_(list(ids)))
     return [from_row(row) for row in tx.execute(query)]
+
+
+def versions(tx: Transaction, ids: Iterable[str]) -> dict[str, int]:
+    """Task → its version, of those that exist: whether it has changed."""
+    tasks = schema.tasks
+    query = sa.select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(list(ids)))
+    return {row.id: row.version for row in tx.execute(query)}
 
 
 def over(tx: Transaction, ids: Iterable[str]) -> set[str]:
@@ -204,19 +222,20 @@ def details(
     tx: Transaction, ids: Iterable[str], paces: Paces | None = None
 ) -> dict[str, TaskDetail]:
     """Read everything about tasks; those that do not exist are missing."""
-    asked = by_ids(tx, ids)
+    wanted = set(ids)
+    tasks = schema.tasks
+    roots = sa.select(tasks.c.root_id).where(tasks.c.id.in_(wanted))
+    query = select_tasks().where(tasks.c.root_id.in_(roots)).order_by(tasks.c.id)
+    family = [from_row(row) for row in tx.execute(query)]
+    asked = [task for task in family if task.id in wanted]
     if not asked:
         return {}
-    roots = {task.root_id for task in asked}
-    query = select_tasks().where(schema.tasks.c.root_id.in_(roots))
-    family = [from_row(r) for r in tx.execute(query.order_by(schema.tasks.c.id))]
-    shown = {view.id: view for view in views(tx, family)}
-    shown |= {view.id: view for view in followed(tx, asked, paces)}
+    shown = {view.id: view for view in followed(tx, family, paces)}
     below: dict[str | None, list[str]] = defaultdict(list)
     for member in family:
         below[member.parent_id].append(member.id)
     logs = _logs(tx, [task.id for task in asked])
-    effects = promises(tx, [task.id for task in asked])
+    effects = promises(tx, asked)
     providers = _providers(tx, asked)
     found = {}
     for task in asked:
@@ -261,6 +280,8 @@ def _logs(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[LogLine, ...]]
 def _providers(tx: Transaction, shown: Sequence[Task]) -> dict[str, Ref]:
     table = schema.providers
     ids = {task.provider_id for task in shown if task.provider_id}
+    if not ids:
+        return {}
     query = sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids))
     return {
         row.id: Ref("provider", row.id, row.name, f"/providers/{row.id}")
