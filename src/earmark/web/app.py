@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import resource
 import signal
 import socket
 import threading
@@ -23,6 +24,8 @@ __all__ = ["create_app", "open_listener", "serve"]
 GRACE_SECONDS = 2
 #: Who has not read by then what was sent is not waited for.
 UNREAD_SECONDS = 0.5
+#: Files and connections that the process may have open, if the system allows so many.
+MOST_FILES = 65536
 READY = "web ready"
 
 
@@ -36,6 +39,7 @@ def serve(
     `BadInput` and `Unavailable` as `open_listener` does.
     """
     listener = listener or open_listener(settings.bind)
+    _allow_many_connections()
     WebServer(engine, settings).run(sockets=[listener])
 
 
@@ -59,6 +63,14 @@ def open_listener(bind: str) -> socket.socket:
             hint="Stop what listens there, or choose another port with EARMARK_BIND.",
         ) from error
     return listener
+
+
+def _allow_many_connections() -> None:
+    """Each open page is a connection; what is usual, 1,024, is soon reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def url_of(listener: socket.socket) -> str:
