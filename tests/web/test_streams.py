@@ -179,18 +179,17 @@ def test_the_cost_of_a_look_does_not_grow_with_the_browsers(engine: Engine) -> N
                 )
                 stack.enter_context(watch.stream(topics))
             count = partial(statements_of_a_round, engine, watch)
-            return await asyncio.to_thread(count), await asyncio.to_thread(count)
+            first = await asyncio.to_thread(count)
+            watch._composer._waits._due = math.inf  # not yet
+            return first, await asyncio.to_thread(count)
 
     async def measure() -> tuple[tuple[int, int], tuple[int, int]]:
         return await cost(tasks[:5]), await cost(tasks)
 
     few, many = run(measure())
-    # BEGIN, 3 for the head of every page, 4 for the recent tasks, 7 for the task's
-    # page, 4 for the workers' page; the wait takes 5 and the time of past runs at its
-    # first look, then one.
-    assert many == few
-    assert few[0] <= 23
-    assert few[1] <= 22
+    # BEGIN, 3 for the head of every page, 4 for the recent tasks, 6 for the task's page
+    # and once what past runs took, 4 for the workers' page; the wait takes 4, then 1.
+    assert many == few <= (23, 19)
 
 
 def test_a_wait_is_not_read_again_until_it_changes(engine: Engine) -> None:
