@@ -1,5 +1,6 @@
 """The composition root: here, and only here, the parts are put together."""
 
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -114,7 +115,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 def main() -> int:
     """The `earmark` program."""
-    return run_command_line(
+    status = run_command_line(
         Launch(
             open_engine=open_engine,
             load_connectors=load_connectors,
@@ -124,3 +125,7 @@ def main() -> int:
             serve_lab=serve_lab,
         )
     )
+    # All is closed; to sweep what is left takes longer than all that, on a busy host
+    # more than a second.
+    gc.freeze()
+    return status
