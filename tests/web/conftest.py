@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,13 +53,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def preview() -> Iterator[Preview]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = Preview(port)
-    made.start()
-    yield made
-    made.stop()
+    with Preview.anywhere() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,9 +17,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from earmark.web import fragments
+from earmark.web.pages import Shell
 from earmark.web.rendering import STATIC, render
 
-from .samples import PAGES, QUIET_SHELL, SHELL
+from .samples import QUIET_SHELL, SHELL
+from .states import EVERY_PAGE
 
 
 class Preview:
@@ -35,6 +40,17 @@ class Preview:
         self._thread: threading.Thread | None = None
         self._changed = 0
 
+    @classmethod
+    @contextmanager
+    def anywhere(cls) -> Iterator[Self]:
+        """Run one at a port that is free."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            made = cls(probe.getsockname()[1])
+        made.start()
+        yield made
+        made.stop()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -47,6 +63,7 @@ class Preview:
         app = Starlette(
             routes=[
                 Route("/pages/{name}", self._page),
+                Route("/full/{name}", self._full_page),
                 Route("/events", self._events),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ]
@@ -74,12 +91,11 @@ class Preview:
     async def _page(self, request: Request) -> Response:
         name = request.path_params["name"]
         self.asked.append(name)
-        page = PAGES[name]
-        shell = SHELL if name in ("vms", "task") else QUIET_SHELL
-        return HTMLResponse(
-            render(page, shell),
-            headers={"Content-Security-Policy": page.security_policy},
-        )
+        return _shown(name, SHELL if name in ("vms", "task") else QUIET_SHELL)
+
+    async def _full_page(self, request: Request) -> Response:
+        """A page with something at every place of the frame around it."""
+        return _shown(request.path_params["name"], SHELL)
 
     async def _events(self, request: Request) -> Response:
         if self.answers:
@@ -96,3 +112,10 @@ class Preview:
                 told = self._changed
                 yield fragments.message(self.shown) if self.shown else b": hello\n\n"
             await asyncio.sleep(0.02)
+
+
+def _shown(name: str, shell: Shell) -> Response:
+    page = EVERY_PAGE[name]
+    return HTMLResponse(
+        render(page, shell), headers={"Content-Security-Policy": page.security_policy}
+    )

@@ -164,13 +164,13 @@ def test_the_newest_tasks_are_at_the_foot_of_every_page(
     for path in ("/templates", "/providers/new", "/nowhere"):
         page.goto(house.url + path)
         panel.locator("summary").click()
-        expect(panel.locator("li").first).to_be_visible()
+        expect(panel.locator("tbody tr").first).to_be_visible()
         panel.locator("summary").click()
     page.goto(f"{house.url}/templates")
     expect_live(page)
     panel.locator("summary").click()
     house.post(f"/vms/{vm['id']}/actions/start", idempotency_key="at the foot")
-    newest = panel.locator("li").first
+    newest = panel.locator("tbody tr").first
     expect(newest).to_contain_text("Power on app01")
     expect(newest).to_contain_text("Done", timeout=SLOW)
     expect(newest.get_by_role("link", name="app01", exact=True)).to_be_visible()
@@ -185,7 +185,7 @@ def test_the_panel_needs_no_javascript(browser: Browser, house: House) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{house.url}/workers")
-    newest = page.locator("#recent li").first
+    newest = page.locator("#recent tbody tr").first
     expect(newest).to_be_hidden()
     page.locator("#recent summary").click()
     expect(newest).to_be_visible()

@@ -93,6 +93,7 @@ class Attempt {
     clearTimeout(this.timer);
     this.rfb = new RFB(screen, this.socket, { shared: true });
     this.rfb.scaleViewport = true;
+    this.rfb.background = "#10161a"; // what is beside the picture, as around it
     this.rfb.focusOnClick = true;
     this.rfb.addEventListener("desktopname", (event) => (this.name = event.detail.name));
     this.rfb.addEventListener("connect", () => {

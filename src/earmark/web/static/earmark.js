@@ -108,6 +108,8 @@
       all.checked = count > 0 && count === boxes.length;
       all.indeterminate = count > 0 && count < boxes.length;
     }
+    const deeds = document.querySelectorAll("#chosen button");
+    for (const deed of deeds) deed.disabled = count === 0;
     const told = document.getElementById("how-many");
     const text = `${count} selected`;
     if (told && told.textContent !== text) told.textContent = text;
