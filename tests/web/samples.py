@@ -43,6 +43,7 @@ from earmark.web.views import (
     PlaceholderView,
     ProviderRef,
     ProviderView,
+    QueueView,
     Ref,
     TaskError,
     TaskView,
@@ -297,16 +298,17 @@ ZONES = (
             ),
             WorkerView("w2", "hydra:4712", "draining", ("storage",), ago(seconds=4), 1),
         ),
-        4,
-        ago(seconds=20),
+        (
+            QueueView("storage", 3, ago(seconds=20)),
+            QueueView("console", 1, ago(seconds=4)),
+        ),
     ),
     ZoneView(
         "west",
         (WorkerView("w3", "lerna:99", "silent", ("power",), ago(minutes=3), 0),),
-        7,
-        ago(minutes=3),
+        (QueueView("power", 7, ago(minutes=3)),),
     ),
-    ZoneView("south", (), 0, None),
+    ZoneView("south", (), ()),
 )
 
 TEMPLATES = (

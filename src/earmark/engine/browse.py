@@ -187,6 +187,8 @@ def _conditions(which: TaskFilter, now: datetime) -> list[sa.ColumnElement[bool]
     found: list[sa.ColumnElement[bool]] = []
     if which.parent:
         found.append(tasks.c.parent_id == which.parent)
+    elif which.object_id and not which.children_too:
+        found.append(first_on_object())
     elif not which.children_too:
         found.append(tasks.c.parent_id.is_(None))
     equal = (
@@ -209,6 +211,18 @@ def _conditions(which: TaskFilter, now: datetime) -> list[sa.ColumnElement[bool]
     if which.after:
         found.append(tasks.c.id > which.after)
     return found
+
+
+def first_on_object() -> sa.ColumnElement[bool]:
+    """All that was done to an object, without the parts of it: roots, and children of
+    what is about something else, such as one VM's turn in a plan for many."""
+    parent = tasks.alias()
+    whole = sa.exists().where(
+        parent.c.id == tasks.c.parent_id,
+        parent.c.object_kind == tasks.c.object_kind,
+        parent.c.object_id == tasks.c.object_id,
+    )
+    return ~whole
 
 
 def _in_time(which: TaskFilter, now: datetime) -> Iterator[sa.ColumnElement[bool]]:

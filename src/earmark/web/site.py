@@ -82,7 +82,8 @@ def html(page: Page, shell: Shell, status: int = 200) -> Response:
 
 def go(path: str, **query: str) -> Response:
     """Send the browser on, to be asked with GET."""
-    address = f"{path}?{urlencode(query)}" if query else path
+    more = "&" if "?" in path else "?"
+    address = f"{path}{more}{urlencode(query)}" if query else path
     return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 

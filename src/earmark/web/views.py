@@ -226,6 +226,10 @@ class ProviderView:
         return f"/providers/{self.id}"
 
 
+#: What stands for the role `*`.
+EVERY_ROLE = "every role"
+
+
 @dataclass(frozen=True)
 class WorkerView:
     """A worker process and its pulse."""
@@ -239,18 +243,38 @@ class WorkerView:
 
 
 @dataclass(frozen=True)
+class QueueView:
+    """What is queued in a zone for one role."""
+
+    role: str
+    depth: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True)
 class ZoneView:
     """A zone: who works there, and how much waits for them."""
 
     name: str
     workers: tuple[WorkerView, ...]
-    queued: int
-    oldest_queued_at: datetime | None
+    queues: tuple[QueueView, ...]
+
+    @property
+    def queued(self) -> int:
+        """How many tasks wait here, for whatever role."""
+        return sum(queue.depth for queue in self.queues)
 
     @property
     def has_live_worker(self) -> bool:
         """Whether anybody there would claim a task now."""
         return any(worker.state == "live" for worker in self.workers)
+
+    def served(self, role: str) -> bool:
+        """Whether anybody there would claim a task of this role now."""
+        return any(
+            worker.state == "live" and {role, EVERY_ROLE} & {*worker.roles}
+            for worker in self.workers
+        )
 
 
 @dataclass(frozen=True)

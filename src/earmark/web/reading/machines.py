@@ -23,11 +23,16 @@ PAGE = 100
 
 
 def list_vms(tx: Transaction, q: str = "", after: str = "") -> list[sa.Row[Any]]:
-    """Read a page of VMs by name, and one more if there is more."""
-    vms = schema.vms
+    """Read a page of VMs by name, and one more if there is more. Each word of `q` is in
+    the VM's name or in its provider's."""
+    vms, providers = schema.vms, schema.providers
     query = inventory.select_vms().order_by(vms.c.name, vms.c.id).limit(PAGE + 1)
     for word in q.split():
-        query = query.where(vms.c.name.icontains(word, autoescape=True))
+        of_provider = sa.select(providers.c.id).where(
+            providers.c.name.icontains(word, autoescape=True)
+        )
+        named = vms.c.name.icontains(word, autoescape=True)
+        query = query.where(named | vms.c.provider_id.in_(of_provider))
     name, _, identity = after.rpartition("/")
     if name:
         place = sa.tuple_(vms.c.name, vms.c.id)

@@ -147,14 +147,14 @@ def count_newer(tx: Transaction, which: browse.TaskFilter, newest: str) -> int:
 
 
 def busy_on(tx: Transaction, kind: str, ids: Iterable[str]) -> dict[str, TaskView]:
-    """Object id → the newest root on it that has not ended."""
+    """Object id → the newest that is done to it and has not ended."""
     tasks = schema.tasks
     query = (
         select_tasks()
         .where(
             tasks.c.object_kind == kind,
             tasks.c.object_id.in_(list(ids)),
-            tasks.c.parent_id.is_(None),
+            browse.first_on_object(),
             tasks.c.state.in_(OPEN_STATES),
         )
         .order_by(tasks.c.id)
@@ -167,7 +167,7 @@ def busy_on(tx: Transaction, kind: str, ids: Iterable[str]) -> dict[str, TaskVie
 def recent_on(
     tx: Transaction, kind: str, ids: Iterable[str]
 ) -> dict[str, tuple[TaskView, ...]]:
-    """Object id → the newest roots on it."""
+    """Object id → the newest that was done to it."""
     tasks = schema.tasks
     place = sa.func.row_number().over(
         partition_by=tasks.c.object_id, order_by=tasks.c.id.desc()
@@ -177,7 +177,7 @@ def recent_on(
         .where(
             tasks.c.object_kind == kind,
             tasks.c.object_id.in_(list(ids)),
-            tasks.c.parent_id.is_(None),
+            browse.first_on_object(),
         )
         .subquery()
     )
