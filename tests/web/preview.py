@@ -65,6 +65,7 @@ class Preview:
                 Route("/pages/{name}", self._page),
                 Route("/full/{name}", self._full_page),
                 Route("/events", self._events),
+                Route("/vms/{vm}/console/tickets", self._ticket, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ]
         )
@@ -96,6 +97,14 @@ class Preview:
     async def _full_page(self, request: Request) -> Response:
         """A page with something at every place of the frame around it."""
         return _shown(request.path_params["name"], SHELL)
+
+    async def _ticket(self, request: Request) -> Response:
+        """No console is here: its page waits for as long as this one runs."""
+        while self._server and not self._server.should_exit:
+            if await request.is_disconnected():
+                break
+            await asyncio.sleep(0.1)
+        return Response(status_code=204)
 
     async def _events(self, request: Request) -> Response:
         if self.answers:

@@ -121,6 +121,7 @@ VISITS: dict[str, Visit] = {
 NO_PAGES = {
     "/",
     "/tasks/{task}/log.txt",
+    "/tasks/{task}/log/error",
     "/notifications/{notification}",
     "/events",
     "/healthz",
