@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Self
 
 import uvicorn
@@ -64,6 +65,7 @@ class Preview:
             routes=[
                 Route("/pages/{name}", self._page),
                 Route("/full/{name}", self._full_page),
+                Route("/calm/{name}", self._calm_page),
                 Route("/events", self._events),
                 Route("/vms/{vm}/console/tickets", self._ticket, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=STATIC)),
@@ -97,6 +99,10 @@ class Preview:
     async def _full_page(self, request: Request) -> Response:
         """A page with something at every place of the frame around it."""
         return _shown(request.path_params["name"], SHELL)
+
+    async def _calm_page(self, request: Request) -> Response:
+        """The same without the news on top."""
+        return _shown(request.path_params["name"], replace(SHELL, notices=()))
 
     async def _ticket(self, request: Request) -> Response:
         """No console is here: its page waits for as long as this one runs."""

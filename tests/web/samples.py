@@ -69,6 +69,7 @@ def identity(number: int) -> str:
 
 
 def task(number: int, title: str, state: str = "done", **changed: object) -> TaskView:
+    about = title.split()[-1]
     made = TaskView(
         id=identity(number),
         command="StopVm",
@@ -79,7 +80,7 @@ def task(number: int, title: str, state: str = "done", **changed: object) -> Tas
         message=None,
         result=None,
         error=None,
-        object=Ref("vm", "v1", "web-01", "/vms/v1"),
+        object=Ref("vm", about, about, f"/vms/{about}"),
         user="ada",
         parent=None,
         zone="east",

@@ -40,7 +40,6 @@ from .samples import (
     NEWS,
     NOW,
     PAGES,
-    PARENT,
     PLACEHOLDER,
     QUEUED,
     RUNNING,
@@ -63,6 +62,12 @@ LOCKED = task(
         NOW + timedelta(seconds=5),
         task=COPYING.id,
     ),
+)
+UNSURE = replace(
+    HELD,
+    title="Power off web-02",
+    object=Ref("vm", "web-02", "web-02", "/vms/web-02"),
+    message="The request was sent, its reply was lost, and the provider cannot tell.",
 )
 SLOW = replace(
     RUNNING,
@@ -130,9 +135,7 @@ MANY_NEWS = (
         bad=False,
     ),
 )
-FILTERS = TaskFilters(
-    q="web", state="done", object="vm:web-01", user="ada", since="2026-11-01T00:00"
-)
+FILTERS = TaskFilters(q="web", object="vm:web-01", user="ada", since="2026-11-01T00:00")
 
 
 def page(it: TaskView, *, told: bool = True) -> TaskPage:
@@ -150,7 +153,7 @@ STATES: Mapping[str, Page] = {
     "task-done": page(DONE),
     "task-cancelled": page(TASKS[9]),
     "task-held-plain": TaskPage(
-        HELD, PARENT, PROVIDER, LOG, (PLACEHOLDER,), "key-1", (CANCEL, AGAIN)
+        UNSURE, None, PROVIDER, LOG[-4:], (PLACEHOLDER,), "key-1", (CANCEL, AGAIN)
     ),
     "tasks-filtered": TasksPage(
         TASKS[2:5],
