@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -155,3 +156,13 @@ def test_a_message_of_a_stream_keeps_its_form_whatever_a_name_holds() -> None:
     assert (last, end) == ("", "")
     assert all(line.startswith("data: ") for line in lines)
     assert "\r" not in sent
+
+
+@pytest.mark.parametrize("kind", ["text", "select"])
+def test_a_field_that_is_wrong_says_so_to_everybody(kind: str) -> None:
+    wrong = replace(samples.FIELDS[1], type=kind)
+    page = replace(samples.PAGES["provider-new"], fields=(wrong,))
+    html = render(page, samples.SHELL)
+    (field,) = re.findall(r'<(?:select|input) id="field-zone"[^>]*>', html)
+    assert 'aria-invalid="true"' in field
+    assert 'aria-describedby="about-zone"' in field
