@@ -183,6 +183,8 @@ class VmView:
     disks: tuple[DiskView, ...]
     busy_task: TaskView | None
     zone_has_worker: bool
+    gone_at: datetime | None = None
+    """Since when its provider no longer lists it."""
 
     @property
     def href(self) -> str:
