@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from earmark.engine.pace import Expected
 from earmark.web.consoles.page import ConsolePage
 from earmark.web.pages import (
     ErrorPage,
@@ -34,7 +35,6 @@ from earmark.web.views import (
     ChoiceView,
     DiskView,
     EvidenceView,
-    Expected,
     FormField,
     LockView,
     LogLine,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from html import unescape
 from typing import Any
+
+import sqlalchemy as sa
 
 from earmark.domain.authoring import Results, Tx
 from earmark.domain.command import Child, Command, Composite
 from earmark.domain.inventory import PowerState
 from earmark.domain.refs import VmRef
-from earmark.store import inventory, journal
+from earmark.store import inventory, journal, schema
 from tests.engine.world import Make
 
-from .deciding import Desk
+from .deciding import Desk, main_of
 
 
 class Look(Composite[str]):
@@ -81,6 +84,39 @@ def test_all_that_was_done_to_a_vm_is_there_but_not_the_parts_of_it(desk: Desk) 
     assert titles(desk.page(unescape(more[1]))) == listed
     assert titles(desk.page(f"/tasks?object=vm:{web02}")) == ["Tend web02"]
     assert "Tend web02" not in titles(desk.page("/tasks")), "it is a part there"
+
+
+def test_a_vm_that_is_gone_still_tells_what_was_done_to_it(desk: Desk) -> None:
+    for kind in (Look, Tend):
+        desk.stage.engine.commands.register(kind)
+    web01 = vm(desk, "web01")
+    task = desk.stage.run(Tend(vm=web01))
+
+    def remove(tx: Any) -> None:
+        tx.execute(sa.update(schema.vms).values(gone_at=tx.now))
+
+    desk.stage.engine.write(remove)
+    assert f'href="/vms/{web01}"' in desk.page(f"/tasks/{task.id}")
+    page = desk.page(f"/vms/{web01}")
+    assert "This VM is gone" in page
+    assert titles(page.partition('id="done-here"')[2]) == ["Tend web01"]
+    assert "/actions/stop" not in page
+    assert "web01" not in main_of(desk.page("/vms"))
+    assert "is gone" in desk.page(f"/vms/{web01}/console", 404)
+
+
+def test_a_worker_that_is_not_heard_any_more_is_none(desk: Desk) -> None:
+    web01 = vm(desk, "web01")
+
+    desk.stage.hire("w-9", [])
+    assert "No live worker in zone" not in desk.page(f"/vms/{web01}")
+
+    def silent(tx: Any) -> None:
+        seen = tx.now - timedelta(minutes=5)
+        tx.execute(sa.update(schema.workers).values(seen_at=seen))
+
+    desk.stage.engine.write(silent)
+    assert "No live worker in zone" in desk.page(f"/vms/{web01}")
 
 
 def test_vms_are_found_by_the_name_of_their_provider(desk: Desk) -> None:

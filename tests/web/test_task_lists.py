@@ -15,7 +15,7 @@ from earmark.engine import browse
 from earmark.store.schema import tasks
 from tests.engine.world import Make, MakeBlindly
 
-from .deciding import Desk
+from .deciding import Desk, main_of
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
@@ -28,11 +28,6 @@ def listed(desk: Desk, words: str) -> list[str]:
     ]
     assert [task["title"] for task in desk.json(f"/tasks?{words}")] == shown
     return shown
-
-
-def main_of(page: str) -> str:
-    """What the page is about, without the panel of the newest tasks at its foot."""
-    return page.partition("<main")[2].partition("</main>")[0]
 
 
 def written(desk: Desk, task: Task, **values: object) -> None:

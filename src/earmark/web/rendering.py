@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from earmark.engine.pace import span
 from earmark.web import looks
 from earmark.web.pages import Page, Shell
 
@@ -67,9 +68,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        clock=clock, iso=iso, span=looks.span, size=size, sentence=sentence
-    )
+    made.filters.update(clock=clock, iso=iso, span=span, size=size, sentence=sentence)
     made.globals.update(looks=looks, static_url=static_url, topics_url=topics_url)
     return made
 

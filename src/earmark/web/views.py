@@ -9,10 +9,11 @@ what has not changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from earmark.domain.states import Outcome, TaskState
+from earmark.engine.pace import Expected
 
 #: What is known of a worker's process.
 Heard = Literal["live", "draining", "silent", "gone"]
@@ -49,18 +50,6 @@ class WaitingFor:
     next_check: datetime | None = None
     who: str = "engine"
     task: str | None = None
-
-
-@dataclass(frozen=True)
-class Expected:
-    """How long a task may take, by its newest past runs that ended ok: half of them
-    took at most `usual`, 99 of 100 at most `longest`; `slow` when this one has been
-    under way for longer."""
-
-    runs: int
-    usual: timedelta
-    longest: timedelta
-    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +172,8 @@ class VmView:
     disks: tuple[DiskView, ...]
     busy_task: TaskView | None
     zone_has_worker: bool
+    gone_at: datetime | None = None
+    """Since when its provider no longer lists it."""
 
     @property
     def href(self) -> str:

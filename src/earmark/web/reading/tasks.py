@@ -11,13 +11,12 @@ import sqlalchemy as sa
 from earmark.domain.states import TaskState
 from earmark.domain.task import Task
 from earmark.engine import browse
-from earmark.engine.pace import Pace, Paces, slow
+from earmark.engine.pace import Paces
 from earmark.store import schema
 from earmark.store.database import Transaction
 from earmark.store.tasks import from_row, select_tasks
 from earmark.web.reading.promises import promises
 from earmark.web.views import (
-    Expected,
     LogLine,
     PlaceholderView,
     Ref,
@@ -80,6 +79,7 @@ def view(face: browse.TaskFace) -> TaskView:
         retry_of=face.retry_of,
         retried_by=face.retried_by,
         cancelled_by=face.cancelled_by,
+        expected=face.expected,
     )
 
 
@@ -99,18 +99,7 @@ def followed(
 ) -> list[TaskView]:
     """Show tasks that somebody waits for: with their places in the queue, and with what
     past runs took. Who looks often brings the `paces` that it keeps."""
-    known = (paces or Paces()).of(tx, shown)
-    faces = browse.faces(tx, shown, places=True)
-    return [
-        replace(view(face), expected=_expected(tx, task, known.get(task.id)))
-        for task, face in zip(shown, faces, strict=True)
-    ]
-
-
-def _expected(tx: Transaction, task: Task, pace: Pace | None) -> Expected | None:
-    if pace is None:
-        return None
-    return Expected(pace.runs, pace.usual, pace.longest, slow(task, pace, tx))
+    return [view(face) for face in browse.faces(tx, shown, paces=paces or Paces())]
 
 
 def by_ids(tx: Transaction, ids: Iterable[str]) -> list[Task]:

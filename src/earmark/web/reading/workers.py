@@ -14,12 +14,6 @@ from earmark.web.views import EVERY_ROLE, Heard, QueueView, WorkerView, ZoneView
 RECENT = timedelta(minutes=10)
 
 
-def zones_with_workers(tx: Transaction) -> frozenset[str]:
-    """Name the zones in which anybody would claim a task now."""
-    query = sa.select(schema.workers.c.zone).where(schema.workers.c.state == "live")
-    return frozenset(tx.execute(query.distinct()).scalars())
-
-
 def zone_views(tx: Transaction) -> tuple[ZoneView, ...]:
     """Show every zone with its workers and how much waits for them."""
     tasks = schema.tasks
