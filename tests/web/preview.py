@@ -34,6 +34,7 @@ class Preview:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._changed = 0
+        self._cuts = 0
 
     @property
     def url(self) -> str:
@@ -43,11 +44,21 @@ class Preview:
         self.shown = list(shown)
         self._changed += 1
 
+    def cut(self) -> None:
+        """End the streams that are open."""
+        self._cuts += 1
+
     def start(self) -> None:
         app = Starlette(
             routes=[
                 Route("/pages/{name}", self._page),
                 Route("/events", self._events),
+                # A page of a console asks for a ticket; there is none here.
+                Route(
+                    "/vms/{vm}/console/tickets",
+                    lambda request: Response(status_code=204),
+                    methods=["POST"],
+                ),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ]
         )
@@ -90,9 +101,10 @@ class Preview:
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        told = -1
-        while self._server and not self._server.should_exit:
+        told, cuts = -1, self._cuts
+        while cuts == self._cuts and self._server and not self._server.should_exit:
             if told != self._changed:
                 told = self._changed
-                yield fragments.message(self.shown) if self.shown else b": hello\n\n"
+                beat = fragments.signal("earmark:beat")
+                yield fragments.message(self.shown) if self.shown else beat
             await asyncio.sleep(0.02)
