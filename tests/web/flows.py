@@ -34,10 +34,14 @@ class Flow(ABC):
     """One of them, in a house whose worker is not there yet. Each is asked for under a
     name of its own, so that one house serves many."""
 
-    def __init__(self, house: House, provider_url: str = "") -> None:
+    meanwhile: str
+    """What it says when it waits."""
+    hung: str
+    """What it says of a provider that does not answer."""
+
+    def __init__(self, house: House) -> None:
         self.house = house
         self.name = f"it-{uuid4().hex[:8]}"
-        self.provider_url = provider_url or house.lab.url
         self.javascript = True
 
     @property
@@ -46,8 +50,20 @@ class Flow(ABC):
         """The path of the page before the wait."""
 
     @abstractmethod
+    def ask(self, page: Page, base: str) -> None:
+        """Ask for it as a person does."""
+
+    @abstractmethod
     def begin(self, page: Page, base: str) -> None:
-        """Go there as a person does, until the wait is there."""
+        """Ask for it, and let it come as far as it stays."""
+
+    @abstractmethod
+    def says(self, page: Page) -> Locator:
+        """Where the page says how far it is."""
+
+    @abstractmethod
+    def hang(self) -> None:
+        """Let the provider answer nothing that this needs."""
 
     @abstractmethod
     def expect_cut_off(self, page: Page) -> None:
@@ -61,16 +77,24 @@ class Flow(ABC):
 class FormFlow(Flow):
     """A form, the wait for its task, and what the continuation leads to."""
 
-    fields: Mapping[str, str]
+    meanwhile = "no live worker"
     button: str
     end: re.Pattern[str]
 
-    def begin(self, page: Page, base: str) -> None:
+    def ask(self, page: Page, base: str) -> None:
         page.goto(base + self.came_from)
         self.fill(page)
         page.get_by_role("button", name=self.button).click()
         page.wait_for_url("**/wait?**")
         self.wait = place(page)
+
+    def begin(self, page: Page, base: str) -> None:
+        self.ask(page, base)
+        if self.javascript:
+            expect_live(page)
+
+    def says(self, page: Page) -> Locator:
+        return page.locator("section[id^=wait-panel]")
 
     def expect_cut_off(self, page: Page) -> None:
         expect(page.get_by_text("Connection lost")).to_be_visible(timeout=SLOW)
@@ -92,7 +116,7 @@ class FormFlow(Flow):
 
     def expect_waiting(self, page: Page) -> None:
         if self.javascript:
-            expect(panel(page)).to_contain_text("no live worker", timeout=SLOW)
+            expect(self.says(page)).to_contain_text(self.meanwhile, timeout=SLOW)
         else:
             # It asks again all the time, and Playwright looks into no page that does.
             assert place(page).startswith(self.wait)
@@ -115,13 +139,17 @@ class AddProvider(FormFlow):
     """Credentials are verified, then the provider is made."""
 
     came_from = "/providers/new?kind=lab"
+    hung = "an answer to the call under way"
     button = "Verify and add"
     end = re.compile(r"/providers/[\w-]+\?added=1$")
 
     def fill(self, page: Page) -> None:
         page.get_by_label("Name", exact=True).fill(self.name)
-        page.get_by_label("URL").fill(self.provider_url)
+        page.get_by_label("URL").fill(self.house.lab.url)
         page.get_by_label("Password").fill(PASSWORD)
+
+    def hang(self) -> None:
+        self.house.lab.fault("hang", verb="read", times=50)
 
     @property
     def success(self) -> str:
@@ -138,12 +166,16 @@ class CreateTenant(FormFlow):
     """A tenant is made at the lab."""
 
     came_from = "/tenants/new"
+    hung = "lab to answer"
     button = "Create the tenant"
     end = re.compile(r"/tenants\?task=[\w-]+$")
 
     def fill(self, page: Page) -> None:
         page.get_by_label("Provider").select_option("lab")
         page.get_by_label("Name", exact=True).fill(self.name)
+
+    def hang(self) -> None:
+        self.house.lab.fault("hang", verb="tenant.create", times=50)
 
     @property
     def success(self) -> str:
@@ -158,24 +190,36 @@ class CreateTenant(FormFlow):
 class OpenConsole(Flow):
     """The page of a console is its wait. It needs a worker all the time."""
 
-    def __init__(self, house: House, provider_url: str = "") -> None:
-        super().__init__(house, provider_url)
+    meanwhile = "A worker asks the provider for the console."
+    hung = "The provider did not answer in time."
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house)
         self.vm = str(house.vm("web01")["id"])
 
     @property
     def came_from(self) -> str:
         return f"/vms/{self.vm}"
 
-    def begin(self, page: Page, base: str) -> None:
-        self.house.worker.start()
+    def ask(self, page: Page, base: str) -> None:
         page.goto(base + self.came_from)
         # The link opens a tab of its own, which has nothing to go back to.
         page.goto(f"{base}{self.came_from}/console")
+
+    def begin(self, page: Page, base: str) -> None:
+        self.house.worker.start()
+        self.ask(page, base)
         if self.javascript:
             expect_state(page, "connected")
 
+    def says(self, page: Page) -> Locator:
+        return page.locator("#console-said")
+
+    def hang(self) -> None:
+        self.house.lab.fault("hang", verb="read", times=50)
+
     def expect_cut_off(self, page: Page) -> None:
-        expect(said(page)).to_contain_text("Connecting again", timeout=SLOW)
+        expect(self.says(page)).to_contain_text("Connecting again", timeout=SLOW)
 
     def expect_end(self, pages: Sequence[Page]) -> None:
         first, last = pages[0], pages[-1]
@@ -191,7 +235,7 @@ class OpenConsole(Flow):
         if first is not last:
             self.take_over(first, last)
         expect_state(last, "connected")
-        expect(said(last)).to_contain_text("SIMULATED CONSOLE of web01")
+        expect(self.says(last)).to_contain_text("SIMULATED CONSOLE of web01")
         assert self.in_use() == 1
 
     def take_over(self, first: Page, second: Page) -> None:
@@ -206,7 +250,7 @@ class OpenConsole(Flow):
         second.get_by_role("button", name="Reconnect").click()
         second.get_by_role("button", name="Take over").click()
         expect_state(first, "ended")
-        expect(said(first)).to_contain_text("took this console over")
+        expect(self.says(first)).to_contain_text("took this console over")
 
     def in_use(self) -> int:
         """How many look at the screen, or are about to."""
@@ -222,16 +266,6 @@ FLOWS: Mapping[str, type[Flow]] = {
     "create a tenant": CreateTenant,
     "open a console": OpenConsole,
 }
-
-
-def panel(page: Page) -> Locator:
-    """What a wait says."""
-    return page.locator("section[id^=wait-panel]")
-
-
-def said(page: Page) -> Locator:
-    """What a console says."""
-    return page.locator("#console-said")
 
 
 def expect_state(page: Page, state: str) -> None:

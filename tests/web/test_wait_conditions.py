@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.peers.web_proxy import WebProxy
 
-from .flows import FLOWS, Flow, FormFlow, expect_live
+from .flows import Flow
 from .house import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -113,28 +113,6 @@ CONDITIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def idle_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house that knows its lab, and whose worker is not there."""
-    with House(tmp_path_factory.mktemp("idle")) as made:
-        made.worker.start()
-        made.add_lab()
-        made.worker.stop()
-        yield made
-
-
-@pytest.fixture(scope="module")
-def proxy(idle_house: House) -> Iterator[WebProxy]:
-    with WebProxy(idle_house.url) as made:
-        yield made
-
-
-@pytest.fixture(params=FLOWS)
-def flow(request: pytest.FixtureRequest, idle_house: House) -> Iterator[Flow]:
-    yield FLOWS[request.param](idle_house)
-    idle_house.worker.stop()
-
-
 @pytest.fixture(params=CONDITIONS)
 def condition(request: pytest.FixtureRequest) -> Condition:
     return CONDITIONS[request.param]
@@ -152,8 +130,6 @@ def scene(
     page = context.new_page()
     flow.javascript = condition.javascript
     flow.begin(page, proxy.url if condition.proxied else idle_house.url)
-    if condition.javascript and isinstance(flow, FormFlow):
-        expect_live(page)
     yield Scene(idle_house, browser, proxy, page, flow)
     for one in browser.contexts:
         one.close()
