@@ -40,6 +40,7 @@ class Preview:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._changed = 0
+        self._cuts = 0
 
     @classmethod
     @contextmanager
@@ -59,6 +60,10 @@ class Preview:
     def show(self, *shown: fragments.Fragment) -> None:
         self.shown = list(shown)
         self._changed += 1
+
+    def cut(self) -> None:
+        """End the streams that are open."""
+        self._cuts += 1
 
     def start(self) -> None:
         app = Starlette(
@@ -121,11 +126,12 @@ class Preview:
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        told = -1
-        while self._server and not self._server.should_exit:
+        told, cuts = -1, self._cuts
+        while cuts == self._cuts and self._server and not self._server.should_exit:
             if told != self._changed:
                 told = self._changed
-                yield fragments.message(self.shown) if self.shown else b": hello\n\n"
+                beat = fragments.signal("earmark:beat")
+                yield fragments.message(self.shown) if self.shown else beat
             await asyncio.sleep(0.02)
 
 

@@ -10,14 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.peers.lab import PASSWORD
 
+from .flows import SLOW, expect_live
 from .house import House
 
 pytestmark = pytest.mark.browser
-SLOW = 30_000
-
-
-def expect_live(page: Page) -> None:
-    expect(page.locator("html")).to_have_attribute("data-live", "yes", timeout=SLOW)
 
 
 def fill_provider(page: Page, house: House, name: str, password: str) -> None:
@@ -73,22 +69,6 @@ def test_a_template_is_followed_disk_by_disk(page: Page, house: House) -> None:
     expect(page.get_by_text("seen", exact=True)).to_be_visible()
 
 
-def test_a_wait_outlives_the_server(page: Page, quiet_house: House) -> None:
-    house = quiet_house
-    fill_provider(page, house, "kept", PASSWORD)
-    expect_live(page)
-    expect(page.get_by_text("no live worker")).to_be_visible()
-    house.web.stop(signal.SIGKILL)
-    expect(page.get_by_text("Connection lost")).to_be_visible(timeout=SLOW)
-    house.web.start()
-    expect_live(page)
-    house.worker.start()
-    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
-    expect(page.get_by_text("“kept” was verified and added.")).to_be_visible()
-    page.goto(f"{house.url}/vms")
-    expect(page.get_by_text("web01", exact=True)).to_be_visible(timeout=SLOW)
-
-
 def test_a_wrong_password_comes_back_to_the_form(page: Page, house: House) -> None:
     fill_provider(page, house, "again", "wrong")
     expect(page.get_by_text("The provider refused the credentials")).to_be_visible(
@@ -102,15 +82,6 @@ def test_a_wrong_password_comes_back_to_the_form(page: Page, house: House) -> No
     expect(page.get_by_text("“again” was verified and added.")).to_be_visible(
         timeout=SLOW
     )
-
-
-def test_a_wait_needs_no_javascript(browser: Browser, house: House) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    fill_provider(page, house, "plain", PASSWORD)
-    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
-    expect(page.get_by_text("“plain” was verified and added.")).to_be_visible()
-    context.close()
 
 
 def queued_task(page: Page, house: House, name: str) -> str:
