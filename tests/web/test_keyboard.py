@@ -7,9 +7,9 @@ from playwright.sync_api import Page, expect
 
 from tests.peers.lab import PASSWORD
 
+from .flows import SLOW, expect_live
 from .house import House, task_in
 from .test_choosing import queued
-from .test_real_pages import SLOW, expect_live
 
 pytestmark = pytest.mark.browser
 TABS = 60
