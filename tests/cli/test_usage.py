@@ -224,6 +224,23 @@ def test_a_broken_module_of_commands_is_told(migrated: Terminal) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 / 0\n", "cannot be imported: ZeroDivisionError"),
+        ("ROUTES = ['/golden']\n", "ROUTES"),
+        ("\n", "ROUTES"),
+    ],
+)
+def test_a_broken_module_of_pages_is_told(
+    text: str, words: str, migrated: Terminal
+) -> None:
+    (migrated.folder / "broken.py").write_text(text)
+    environment = {"EARMARK_PAGES": "broken", "PYTHONPATH": str(migrated.folder)}
+    ended = migrated.run("web", EARMARK_BIND="127.0.0.1:0", **environment)
+    ended.refused(2, words, "EARMARK_PAGES")
+
+
 def test_the_doctor_names_what_is_wrong(migrated: Terminal) -> None:
     well = migrated.run("doctor")
     assert well.code == 0, well

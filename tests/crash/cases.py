@@ -9,6 +9,7 @@ from earmark.commands import (
     CreateSnapshot,
     CreateTenant,
     MoveDisk,
+    OpenConsole,
     PowerMany,
     PowerOff,
     PowerOn,
@@ -46,6 +47,8 @@ from tests.engine.world import (
 #: The scripted provider's id, and the in-process lab's.
 SCRIPTED_ID, LAB_ID = "p-1", "lab-1"
 PASSWORD = "lab-password"
+#: A console of the first VM, for which a browser waits.
+CONSOLE = "console-1"
 _VM = DEMO[0].name
 _NEXT_VM = DEMO[1].name
 _OFF_VM = DEMO[3].name
@@ -161,6 +164,13 @@ PRODUCT = (
         "CreateSnapshot",
         lambda url: CreateSnapshot(vm=_VM, name="before"),
         ("CreateSnapshot",),
+    ),
+    Case(
+        "OpenConsole",
+        # Nothing listens where the browser was: what counts is that this is an end.
+        lambda url: OpenConsole(vm=_VM, console=CONSOLE, relay=Secret("relay-secret")),
+        ("OpenConsole",),
+        ends="failed",
     ),
     Case(
         "CreateTenant",

@@ -22,12 +22,13 @@ from earmark.engine.enqueue import transact
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.lab import LabConfig, api, ledger, tasks
-from earmark.lab.seed import seed
+from earmark.lab.seed import DEMO, seed
 from earmark.lab.site import Site
 from earmark.providers.transport import Answer, Request
+from earmark.store import consoles as console_rows
 from earmark.store import inventory
 from earmark.store import placeholders as effects
-from earmark.store.schema import disks, snapshots, templates, tenants, vms
+from earmark.store.schema import consoles, disks, snapshots, templates, tenants, vms
 from tests import invariants
 from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
@@ -129,9 +130,10 @@ class InsideLab(Provider):
         listing = session.capability(InventorySource, Deadline(10)).list_all()
 
         def take_over(tx: EngineTx) -> None:
-            for table in (disks, snapshots, templates, tenants, vms):
+            for table in (disks, snapshots, templates, tenants, vms, consoles):
                 tx.store.execute(sa.delete(table))
             tx.apply_listing(cases.LAB_ID, listing, tx.now)
+            _ask_for_console(tx)
 
         transact(self._engine, take_over)
         ledger.clear(self._site)
@@ -161,6 +163,14 @@ class InsideLab(Provider):
         done = Counter(effect["token"] for effect in written["effects"])
         asked = _journal(written["requests"], list(done))
         return invariants.broken_at_provider(engine, done, asked)
+
+
+def _ask_for_console(tx: EngineTx) -> None:
+    """As if a browser had asked for one and used its ticket."""
+    its = {"vm_id": tx.vm(DEMO[0].name).id, "session": "browser", "ticket": "ticket"}
+    console_rows.issue(tx.store, cases.CONSOLE, provider_id=cases.LAB_ID, **its)
+    address = "http://127.0.0.1:9"
+    assert console_rows.claim(tx.store, cases.CONSOLE, address=address, **its)
 
 
 def _journal(

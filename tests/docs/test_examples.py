@@ -27,6 +27,8 @@ from earmark.engine.registry import load_commands
 from earmark.engine.runtime import Engine
 from earmark.providers.registry import load_connectors
 from earmark.store import inventory, tasks
+from earmark.web.application import create_app
+from earmark.web.plugins import load_pages
 from tests.peers.lab import PASSWORD, LabProcess, eventually
 from tests.peers.worker import WorkerProcess
 from tests.web.deciding import Client
@@ -331,7 +333,7 @@ def taken(step: str, environment: dict[str, str]) -> str:
 def test_the_page_of_ones_own_waits_and_shows_the_template(
     house: Engine, settings: Settings
 ) -> None:
-    app = importlib.import_module("waiting_page").application(house, settings)
+    app = create_app(house, settings, load_pages(["waiting_page"]))
     client = Client(app)
     form = {"vm": "web01", "name": "waited-for", "idempotency_key": "1"}
     wait = client.post("/golden", data=form).headers["location"]

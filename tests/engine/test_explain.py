@@ -15,19 +15,6 @@ from earmark.store.database import Transaction
 from tests.engine.world import Make, MakeAll, Stage
 
 
-def register(stage: Stage, name: str, knows: list[list[str | int]]) -> None:
-    """A live worker, as its row tells."""
-    values = {
-        "id": name, "zone": "default", "roles": ["*"], "commands": knows, "slots": 1,
-        "host": "h", "machine": "m", "pid": 1, "pid_started": 1.0,
-    }  # fmt: skip
-
-    def work(tx: Transaction) -> None:
-        workers.register(tx, values)
-
-    stage.engine.write(work)
-
-
 def test_it_says_when_nobody_could_follow_a_job(stage: Stage) -> None:
     """Not "the provider has to finish", when no worker would notice that it did."""
     stage.world.on_poll = lambda job: Running(5)
@@ -39,9 +26,9 @@ def test_it_says_when_nobody_could_follow_a_job(stage: Stage) -> None:
         return stage.engine.read(lambda tx: waiting_for(tx, [now]))[task.id].text
 
     assert reason() == "no live worker in zone default"
-    register(stage, "w-1", [["Other", 1]])
+    stage.hire("w-1", [["Other", 1]])
     assert reason() == "no live worker in zone default knows Make v1"
-    register(stage, "w-2", [["Make", 1]])
+    stage.hire("w-2", [["Make", 1]])
     assert reason().startswith("scripted to finish")
 
 
@@ -71,7 +58,7 @@ LONG = PATIENCE + timedelta(seconds=1)
 
 
 def test_it_says_how_many_come_before(stage: Stage) -> None:
-    register(stage, "w-1", everything(stage))
+    stage.hire("w-1", everything(stage))
     tasks = [stage.ask(Make(provider="p-1", what=str(n))) for n in range(3)]
     stage.ask(Make(provider="p-1", what="urgent"), priority=1)
     ends = ["1 task is before it", "2 tasks are before it", "3 tasks are before it"]
@@ -87,7 +74,7 @@ def test_it_says_how_many_come_before(stage: Stage) -> None:
 
 
 def test_what_is_to_be_tried_later_is_nobodys_obstacle(stage: Stage) -> None:
-    register(stage, "w-1", everything(stage))
+    stage.hire("w-1", everything(stage))
     paused, task = (stage.ask(Make(provider="p-1", what=it)) for it in "ab")
     age(stage, schema.tasks, "run_after", paused.id, -timedelta(hours=1))
     reason = reason_of(stage, paused)
@@ -99,7 +86,7 @@ def test_what_is_to_be_tried_later_is_nobodys_obstacle(stage: Stage) -> None:
 
 
 def test_it_says_when_the_worker_is_not_heard(stage: Stage) -> None:
-    register(stage, "w-1", everything(stage))
+    stage.hire("w-1", everything(stage))
     task = stage.ask(Make(provider="p-1", what="a"))
     stage.claim("w-1")
     assert reason_of(stage, task) is None, "it is being carried out"
@@ -108,14 +95,14 @@ def test_it_says_when_the_worker_is_not_heard(stage: Stage) -> None:
     assert reason is not None
     assert reason.kind == "worker"
     assert "worker h:1, which is not heard any more: no live worker" in reason.text
-    register(stage, "w-2", everything(stage))
+    stage.hire("w-2", everything(stage))
     reason = reason_of(stage, task)
     assert reason is not None
     assert reason.text.endswith("another one takes over")
 
 
 def test_it_says_when_a_call_takes_long(stage: Stage) -> None:
-    register(stage, "w-1", everything(stage))
+    stage.hire("w-1", everything(stage))
     task = stage.ask(Make(provider="p-1", what="a"))
     stage.claim("w-1")
     age(stage, schema.tasks, "updated_at", task.id, LONG)
@@ -127,7 +114,7 @@ def test_it_says_when_a_call_takes_long(stage: Stage) -> None:
 
 def bound(stage: Stage) -> tuple[Task, str]:
     """A job that goes on, and its placeholder."""
-    register(stage, "w-1", everything(stage))
+    stage.hire("w-1", everything(stage))
     stage.world.on_poll = lambda job: Running(5)
     task = stage.ask(Make(provider="p-1", what="a"))
     stage.work(rounds=2)

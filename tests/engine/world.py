@@ -25,7 +25,8 @@ from earmark.engine.perform import perform
 from earmark.engine.plan import plan
 from earmark.engine.runtime import Engine
 from earmark.engine.send import intend
-from earmark.store import inventory, locks, placeholders, queue, tasks
+from earmark.store import inventory, locks, placeholders, queue, tasks, workers
+from earmark.store.database import Transaction
 from earmark.store.schema import placeholders as placeholder_table
 
 C = TypeVar("C")
@@ -300,6 +301,18 @@ class Stage:
         )
         self.engine.commands.register(made)
         return made
+
+    def hire(self, name: str, knows: list[list[str | int]]) -> None:
+        """A live worker, as its row tells."""
+        values = {
+            "id": name, "zone": "default", "roles": ["*"], "commands": knows,
+            "slots": 1, "host": "h", "machine": "m", "pid": 1, "pid_started": 1.0,
+        }  # fmt: skip
+
+        def work(tx: Transaction) -> None:
+            workers.register(tx, values)
+
+        self.engine.write(work)
 
     def kill(self, worker: str = "w-1") -> None:
         """The worker is gone; what it left is recovered, as another's loop would."""

@@ -131,7 +131,8 @@ def test_a_crowd_that_waits(
                 f"load {os.getloadavg()[0]:.1f}"
             )
         polled = ask_instead(scene, capsys)
-    assert len(late) == count * SECONDS
+    # All know the last change; on a busy host two of them may come as one.
+    assert len(seen.marks[SECONDS]) == count
     assert seen.lost == 0
     assert late[-1] < MOST_TOLD_SECONDS * max(1, count / 1000)
     assert after.share(before) < MOST_CPU * max(1, count / 1000)

@@ -30,11 +30,12 @@ STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
     """A history, a queue, and children; with the store's statistics or without."""
     roots = [
-        row(**ENDED, provider_id=f"p-{number % 2}" if number % 3 else None)
+        row(**ENDED, provider_id=f"p-{number % 2}" if number % 30 else None)
         for number in range(MANY)
     ]
     children = [
-        row(**ENDED, root_id=it["id"], parent_id=it["id"], key="a") for it in roots
+        row(**ENDED, provider_id="p-9", root_id=it["id"], parent_id=it["id"], key="a")
+        for it in roots
     ]
     put(engine, *roots, *children, *(row() for _ in range(MANY // 10)))
     database = engine.database

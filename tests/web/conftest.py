@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
 from earmark.web.application import create_app
+from tests.peers.web_proxy import WebProxy
 
 from .deciding import Desk
+from .flows import FLOWS, Flow
 from .house import House
 from .preview import Preview
 
@@ -54,13 +55,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def preview() -> Iterator[Preview]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    made = Preview(port)
-    made.start()
-    yield made
-    made.stop()
+    with Preview.anywhere() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +73,30 @@ def quiet_house(tmp_path: Path) -> Iterator[House]:
     """A house of one's own, without a worker and without a provider."""
     with House(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def idle_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that knows its lab, and whose worker is not there."""
+    with House(tmp_path_factory.mktemp("idle")) as made:
+        made.worker.start()
+        made.add_lab()
+        made.worker.stop()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def proxy(idle_house: House) -> Iterator[WebProxy]:
+    with WebProxy(idle_house.url) as made:
+        yield made
+
+
+@pytest.fixture(params=FLOWS)
+def flow(request: pytest.FixtureRequest, idle_house: House) -> Iterator[Flow]:
+    """One thing that people wait for; its house has no worker until it starts one."""
+    yield FLOWS[request.param](idle_house)
+    idle_house.lab.clear_faults()
+    idle_house.worker.stop()
 
 
 @pytest.fixture

@@ -125,6 +125,11 @@ class Desk:
         return found
 
 
+def main_of(page: str) -> str:
+    """What the page is about, without the panel of the newest tasks at its foot."""
+    return page.partition("<main")[2].partition("</main>")[0]
+
+
 def _lose(what: str, ctx: Ctx) -> str:
     raise EarmarkError("The connection broke.")
 

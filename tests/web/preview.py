@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,9 +18,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from earmark.web import fragments
+from earmark.web.pages import Shell
 from earmark.web.rendering import STATIC, render
 
-from .samples import PAGES, QUIET_SHELL, SHELL
+from .samples import QUIET_SHELL, SHELL
+from .states import EVERY_PAGE
 
 
 class Preview:
@@ -34,6 +40,18 @@ class Preview:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._changed = 0
+        self._cuts = 0
+
+    @classmethod
+    @contextmanager
+    def anywhere(cls) -> Iterator[Self]:
+        """Run one at a port that is free."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            made = cls(probe.getsockname()[1])
+        made.start()
+        yield made
+        made.stop()
 
     @property
     def url(self) -> str:
@@ -43,11 +61,18 @@ class Preview:
         self.shown = list(shown)
         self._changed += 1
 
+    def cut(self) -> None:
+        """End the streams that are open."""
+        self._cuts += 1
+
     def start(self) -> None:
         app = Starlette(
             routes=[
                 Route("/pages/{name}", self._page),
+                Route("/full/{name}", self._full_page),
+                Route("/calm/{name}", self._calm_page),
                 Route("/events", self._events),
+                Route("/vms/{vm}/console/tickets", self._ticket, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ]
         )
@@ -74,12 +99,23 @@ class Preview:
     async def _page(self, request: Request) -> Response:
         name = request.path_params["name"]
         self.asked.append(name)
-        page = PAGES[name]
-        shell = SHELL if name in ("vms", "task") else QUIET_SHELL
-        return HTMLResponse(
-            render(page, shell),
-            headers={"Content-Security-Policy": page.security_policy},
-        )
+        return _shown(name, SHELL if name in ("vms", "task") else QUIET_SHELL)
+
+    async def _full_page(self, request: Request) -> Response:
+        """A page with something at every place of the frame around it."""
+        return _shown(request.path_params["name"], SHELL)
+
+    async def _calm_page(self, request: Request) -> Response:
+        """The same without the news on top."""
+        return _shown(request.path_params["name"], replace(SHELL, notices=()))
+
+    async def _ticket(self, request: Request) -> Response:
+        """No console is here: its page waits for as long as this one runs."""
+        while self._server and not self._server.should_exit:
+            if await request.is_disconnected():
+                break
+            await asyncio.sleep(0.1)
+        return Response(status_code=204)
 
     async def _events(self, request: Request) -> Response:
         if self.answers:
@@ -90,9 +126,17 @@ class Preview:
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        told = -1
-        while self._server and not self._server.should_exit:
+        told, cuts = -1, self._cuts
+        while cuts == self._cuts and self._server and not self._server.should_exit:
             if told != self._changed:
                 told = self._changed
-                yield fragments.message(self.shown) if self.shown else b": hello\n\n"
+                beat = fragments.signal("earmark:beat")
+                yield fragments.message(self.shown) if self.shown else beat
             await asyncio.sleep(0.02)
+
+
+def _shown(name: str, shell: Shell) -> Response:
+    page = EVERY_PAGE[name]
+    return HTMLResponse(
+        render(page, shell), headers={"Content-Security-Policy": page.security_policy}
+    )

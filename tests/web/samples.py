@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from earmark.engine.pace import Expected
 from earmark.web.consoles.page import ConsolePage
 from earmark.web.pages import (
     ErrorPage,
@@ -34,7 +35,6 @@ from earmark.web.views import (
     ChoiceView,
     DiskView,
     EvidenceView,
-    Expected,
     FormField,
     LockView,
     LogLine,
@@ -43,6 +43,7 @@ from earmark.web.views import (
     PlaceholderView,
     ProviderRef,
     ProviderView,
+    QueueView,
     Ref,
     TaskError,
     TaskView,
@@ -68,6 +69,7 @@ def identity(number: int) -> str:
 
 
 def task(number: int, title: str, state: str = "done", **changed: object) -> TaskView:
+    about = title.split()[-1]
     made = TaskView(
         id=identity(number),
         command="StopVm",
@@ -78,7 +80,7 @@ def task(number: int, title: str, state: str = "done", **changed: object) -> Tas
         message=None,
         result=None,
         error=None,
-        object=Ref("vm", "v1", "web-01", "/vms/v1"),
+        object=Ref("vm", about, about, f"/vms/{about}"),
         user="ada",
         parent=None,
         zone="east",
@@ -297,16 +299,17 @@ ZONES = (
             ),
             WorkerView("w2", "hydra:4712", "draining", ("storage",), ago(seconds=4), 1),
         ),
-        4,
-        ago(seconds=20),
+        (
+            QueueView("storage", 3, ago(seconds=20)),
+            QueueView("console", 1, ago(seconds=4)),
+        ),
     ),
     ZoneView(
         "west",
         (WorkerView("w3", "lerna:99", "silent", ("power",), ago(minutes=3), 0),),
-        7,
-        ago(minutes=3),
+        (QueueView("power", 7, ago(minutes=3)),),
     ),
-    ZoneView("south", (), 0, None),
+    ZoneView("south", (), ()),
 )
 
 TEMPLATES = (

@@ -55,7 +55,7 @@ def test_a_command_is_accepted_and_can_be_followed(house: House) -> None:
     assert answer.status_code == 202
     assert answer.headers["retry-after"]
     task = answer.json()
-    assert set(task) == NAMES | {"offer", "choices", "evidence"}
+    assert set(task) == NAMES | {"expected", "offer", "choices", "evidence"}
     assert set(house.json("/tasks")[0]) == NAMES
     assert answer.headers["location"] == f"/api/v1/tasks/{task['id']}"
     assert task["created_at"].endswith("Z")

@@ -16,8 +16,8 @@ from earmark.engine.enqueue import transact
 from earmark.store import inventory, tasks
 from earmark.store.schema import vms
 
+from .flows import expect_live
 from .house import House, task_in
-from .test_real_pages import expect_live
 
 pytestmark = pytest.mark.browser
 TABS = 40

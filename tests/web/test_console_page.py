@@ -6,14 +6,14 @@ import re
 import signal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from earmark.lab.consoles.font import rows
 
+from .flows import SLOW, expect_state
 from .house import House
 
 pytestmark = pytest.mark.browser
-SLOW = 30_000
 
 #: Counts the light dots of each line of the screen, as noVNC has drawn it.
 DOTS = """() => {
@@ -50,12 +50,6 @@ def open_console(page: Page, house: House, vm: str) -> Page:
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Console").click()
     return opened.value
-
-
-def expect_state(page: Page, state: str) -> None:
-    expect(page.locator("#console")).to_have_attribute(
-        "data-state", state, timeout=SLOW
-    )
 
 
 def test_a_click_opens_a_screen_that_shows_what_is_typed(
@@ -115,32 +109,6 @@ def test_a_power_off_is_said_and_a_start_opens_it_again(
     expect_line(tab, 0, "SIMULATED CONSOLE of web02")
 
 
-def other_browser(browser: Browser, house: House, vm: str) -> BrowserContext:
-    context = browser.new_context()
-    tab = context.new_page()
-    tab.goto(f"{house.url}/vms/{house.vm(vm)['id']}/console")
-    return context
-
-
-def test_a_second_viewer_is_asked_and_the_first_is_told(
-    page: Page, browser: Browser, house: House
-) -> None:
-    first = open_console(page, house, "app01")
-    expect_state(first, "connected")
-    context = other_browser(browser, house, "app01")
-    second = context.pages[0]
-    expect(second.get_by_role("dialog")).to_contain_text("Take over the console")
-    second.get_by_role("button", name="Not now").click()
-    expect_state(second, "ended")
-    expect_state(first, "connected")
-    second.get_by_role("button", name="Reconnect").click()
-    second.get_by_role("button", name="Take over").click()
-    expect_state(second, "connected")
-    expect(first.locator("#console-said")).to_contain_text("took this console over")
-    expect_state(first, "ended")
-    context.close()
-
-
 def test_it_opens_again_after_its_worker_has_died(
     page: Page, quiet_house: House
 ) -> None:
@@ -160,18 +128,3 @@ def test_it_opens_again_after_its_worker_has_died(
     tab.get_by_role("button", name="Reconnect").click()
     expect_state(tab, "connected")
     expect_line(tab, 3, "before_")
-
-
-def test_a_console_says_that_it_needs_javascript(
-    browser: Browser, house: House
-) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{house.url}/vms/{house.vm('web01')['id']}/console")
-    # Playwright's words and roles leave out what stands in a <noscript>.
-    notice = page.locator("noscript .notice")
-    expect(notice).to_be_visible()
-    expect(notice).to_contain_text("A console needs JavaScript")
-    notice.locator("a").click()
-    expect(page.get_by_role("heading", name="web01")).to_be_visible()
-    context.close()

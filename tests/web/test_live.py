@@ -134,6 +134,31 @@ def test_who_is_logged_out_is_sent_to_the_page_again(
     assert preview.asked == ["tasks", "401", "tasks", "200"]
 
 
+def test_who_stays_logged_out_is_told_and_not_sent_in_circles(
+    page: Page, preview: Preview
+) -> None:
+    preview.answers = [401, 403, 401, 403]
+    page.goto(f"{preview.url}/pages/tasks")
+    expect(page.get_by_text("You are logged out")).to_be_visible()
+    expect_live(page)
+    expect(page.get_by_text("You are logged out")).to_be_hidden()
+    assert preview.asked == ["tasks", "401", "tasks", "403", "401", "403", "200"]
+
+
+def test_a_login_instead_of_the_stream_is_no_stream(
+    page: Page, preview: Preview
+) -> None:
+    preview.answers = [200] * 3
+    page.goto(f"{preview.url}/pages/tasks")
+    expect(page.get_by_text("Connection lost")).to_be_visible()
+    expect_live(page)
+    preview.answers = [200] * 3
+    preview.cut()
+    expect(page.get_by_text("Connection lost")).to_be_visible()
+    assert "Not now" not in page.content()
+    expect_live(page)
+
+
 def test_the_end_of_a_wait_moves_the_browser_on(page: Page, preview: Preview) -> None:
     preview.show(fragments.wait_panel(RUNNING, "/pages/vm"))
     page.goto(f"{preview.url}/pages/wait")

@@ -10,14 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.peers.lab import PASSWORD
 
+from .flows import SLOW, expect_live
 from .house import House
 
 pytestmark = pytest.mark.browser
-SLOW = 30_000
-
-
-def expect_live(page: Page) -> None:
-    expect(page.locator("html")).to_have_attribute("data-live", "yes", timeout=SLOW)
 
 
 def fill_provider(page: Page, house: House, name: str, password: str) -> None:
@@ -73,22 +69,6 @@ def test_a_template_is_followed_disk_by_disk(page: Page, house: House) -> None:
     expect(page.get_by_text("seen", exact=True)).to_be_visible()
 
 
-def test_a_wait_outlives_the_server(page: Page, quiet_house: House) -> None:
-    house = quiet_house
-    fill_provider(page, house, "kept", PASSWORD)
-    expect_live(page)
-    expect(page.get_by_text("no live worker")).to_be_visible()
-    house.web.stop(signal.SIGKILL)
-    expect(page.get_by_text("Connection lost")).to_be_visible(timeout=SLOW)
-    house.web.start()
-    expect_live(page)
-    house.worker.start()
-    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
-    expect(page.get_by_text("“kept” was verified and added.")).to_be_visible()
-    page.goto(f"{house.url}/vms")
-    expect(page.get_by_text("web01", exact=True)).to_be_visible(timeout=SLOW)
-
-
 def test_a_wrong_password_comes_back_to_the_form(page: Page, house: House) -> None:
     fill_provider(page, house, "again", "wrong")
     expect(page.get_by_text("The provider refused the credentials")).to_be_visible(
@@ -102,15 +82,6 @@ def test_a_wrong_password_comes_back_to_the_form(page: Page, house: House) -> No
     expect(page.get_by_text("“again” was verified and added.")).to_be_visible(
         timeout=SLOW
     )
-
-
-def test_a_wait_needs_no_javascript(browser: Browser, house: House) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    fill_provider(page, house, "plain", PASSWORD)
-    page.wait_for_url("**/providers/*added=1", timeout=SLOW)
-    expect(page.get_by_text("“plain” was verified and added.")).to_be_visible()
-    context.close()
 
 
 def queued_task(page: Page, house: House, name: str) -> str:
@@ -149,7 +120,7 @@ def test_the_background_needs_no_javascript(browser: Browser, house: House) -> N
     task = house.json("/tasks")[0]
     house.ended(task["id"])
     page.goto(f"{house.url}/notifications")
-    row = page.locator("tr", has_text="Power off web02")
+    row = page.locator("#notifications tr", has_text="Power off web02")
     expect(row).to_contain_text("Done")
     row.get_by_role("button", name="Dismiss").click()
     expect(row).to_have_count(0)
@@ -164,13 +135,13 @@ def test_the_newest_tasks_are_at_the_foot_of_every_page(
     for path in ("/templates", "/providers/new", "/nowhere"):
         page.goto(house.url + path)
         panel.locator("summary").click()
-        expect(panel.locator("li").first).to_be_visible()
+        expect(panel.locator("tbody tr").first).to_be_visible()
         panel.locator("summary").click()
     page.goto(f"{house.url}/templates")
     expect_live(page)
     panel.locator("summary").click()
     house.post(f"/vms/{vm['id']}/actions/start", idempotency_key="at the foot")
-    newest = panel.locator("li").first
+    newest = panel.locator("tbody tr").first
     expect(newest).to_contain_text("Power on app01")
     expect(newest).to_contain_text("Done", timeout=SLOW)
     expect(newest.get_by_role("link", name="app01", exact=True)).to_be_visible()
@@ -185,7 +156,7 @@ def test_the_panel_needs_no_javascript(browser: Browser, house: House) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{house.url}/workers")
-    newest = page.locator("#recent li").first
+    newest = page.locator("#recent tbody tr").first
     expect(newest).to_be_hidden()
     page.locator("#recent summary").click()
     expect(newest).to_be_visible()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from .flows import SLOW, expect_live
 from .house import House
-from .test_real_pages import SLOW, expect_live
 
 pytestmark = pytest.mark.browser
 

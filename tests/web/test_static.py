@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from earmark.domain.inventory import PowerState
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.web import fragments, looks
+from earmark.web.pages import ProviderFormPage
 from earmark.web.rendering import HERE, STATIC, render
 from earmark.web.views import LogLine
 
 from . import samples
+from .states import EVERY_PAGE
 
 VENDOR = STATIC / "vendor"
 #: Parts of pages that no stream sends: somebody types in them.
@@ -39,9 +43,9 @@ def test_every_vendored_file_is_locked_and_unchanged() -> None:
     assert held == locked()
 
 
-@pytest.mark.parametrize("name", samples.PAGES)
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_every_page_renders(name: str) -> None:
-    page = samples.PAGES[name]
+    page = EVERY_PAGE[name]
     html = render(page, samples.SHELL)
     assert f"<title>{page.heading}" in html
     assert html.count("<h1") == 1
@@ -53,21 +57,21 @@ def test_the_samples_cover_every_page_template() -> None:
     assert shown == pages - {"layout.html", "macros.html"}
 
 
-@pytest.mark.parametrize("name", samples.PAGES)
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_an_id_stands_once_on_a_page(name: str) -> None:
-    ids = re.findall(r'\sid="([^"]+)"', render(samples.PAGES[name], samples.SHELL))
+    ids = re.findall(r'\sid="([^"]+)"', render(EVERY_PAGE[name], samples.SHELL))
     assert sorted(ids) == sorted(set(ids))
 
 
-@pytest.mark.parametrize("name", samples.PAGES)
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_nothing_is_inline(name: str) -> None:
-    html = render(samples.PAGES[name], samples.SHELL)
+    html = render(EVERY_PAGE[name], samples.SHELL)
     assert not re.findall(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=", html)
 
 
-@pytest.mark.parametrize("name", samples.PAGES)
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_a_page_asks_for_nothing_that_is_not_there(name: str) -> None:
-    html = render(samples.PAGES[name], samples.SHELL)
+    html = render(EVERY_PAGE[name], samples.SHELL)
     symbols = set(re.findall(r'<symbol id="([^"]+)"', sprite().read_text()))
     assert set(re.findall(r"sprite\.svg[^\"#]*#([\w-]+)", html)) <= symbols
     for path in re.findall(r'="/static/([^"?#]+)', html):
@@ -154,3 +158,16 @@ def test_a_message_of_a_stream_keeps_its_form_whatever_a_name_holds() -> None:
     assert (last, end) == ("", "")
     assert all(line.startswith("data: ") for line in lines)
     assert "\r" not in sent
+
+
+@pytest.mark.parametrize("kind", ["text", "select"])
+def test_a_field_that_is_wrong_says_so_to_everybody(
+    kind: Literal["text", "select"],
+) -> None:
+    page = samples.PAGES["provider-new"]
+    assert isinstance(page, ProviderFormPage)
+    page = replace(page, fields=(replace(samples.FIELDS[1], type=kind),))
+    html = render(page, samples.SHELL)
+    (field,) = re.findall(r'<(?:select|input) id="field-zone"[^>]*>', html)
+    assert 'aria-invalid="true"' in field
+    assert 'aria-describedby="about-zone"' in field

@@ -13,15 +13,14 @@ from starlette.routing import Route
 from earmark.domain.errors import BadInput, UnknownName
 from earmark.domain.settings import Settings
 from earmark.domain.task import Task
-from earmark.engine.pace import FEWEST
+from earmark.engine.pace import FEWEST, Expected
 from earmark.store import schema, tasks
-from earmark.web import continuations, looks
+from earmark.web import continuations
 from earmark.web.application import create_app
 from earmark.web.continuations import initiate_wait_for_task, register_continuation
 from earmark.web.live.compose import Composer
 from earmark.web.live.topics import PageTopic
 from earmark.web.site import Form, Site, posting, site_of
-from earmark.web.views import Expected
 from tests.engine.world import Make
 
 from .deciding import Client, Desk
@@ -54,11 +53,17 @@ def test_it_says_how_long_it_takes_where_it_is_waited_for(desk: Desk) -> None:
     assert words in desk.page(wait_of(task))
     assert words in desk.page(f"/tasks/{task.id}")
     assert words in streamed(desk, task)
+    told = desk.json(f"/tasks/{task.id}")["expected"]
+    assert told["text"].startswith(words)
+    assert (told["runs"], told["slow"]) == (FEWEST, False)
+    assert 0 <= told["usual_seconds"] <= told["longest_seconds"]
 
 
 def test_of_too_few_runs_it_says_nothing(desk: Desk) -> None:
     past_runs(desk, FEWEST - 1)
-    assert "Usually" not in desk.page(wait_of(asked(desk)))
+    task = asked(desk)
+    assert "Usually" not in desk.page(wait_of(task))
+    assert desk.json(f"/tasks/{task.id}")["expected"] is None
 
 
 def test_it_says_when_it_takes_longer_than_others(desk: Desk) -> None:
@@ -85,7 +90,7 @@ def test_it_says_when_it_takes_longer_than_others(desk: Desk) -> None:
 )
 def test_a_share_is_said_only_of_a_hundred(runs: int, slow: bool, words: str) -> None:
     usual, longest = timedelta(seconds=12), timedelta(seconds=40)
-    assert looks.expected(Expected(runs, usual, longest, slow)) == words
+    assert Expected(runs, usual, longest, slow).text == words
 
 
 def test_a_page_of_ones_own_waits_and_goes_on(desk: Desk, settings: Settings) -> None:

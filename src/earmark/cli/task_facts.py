@@ -87,6 +87,7 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "error": _error(task),
         "result": "" if task.result is None else str(task.result),
         "waiting": _waiting(task.waiting_for) if task.waiting_for else "",
+        "expected": task.expected.text if task.expected else "",
         "object": f"{task.object.type} {task.object.name}" if task.object else "",
         "asked by": task.user,
         "cancelled by": task.cancelled_by or "",

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     zone: str = DEFAULT_ZONE
     roles: Annotated[tuple[str, ...], NoDecode] = ("*",)
     commands: Annotated[tuple[str, ...], NoDecode] = ()
+    pages: Annotated[tuple[str, ...], NoDecode] = ()
     secret_key_file: Path | None = None
     bind: str = "127.0.0.1:8080"
     url: str = ""
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     #: Off behind a connection pooler that cannot LISTEN: then waiters only poll.
     listen: bool = True
 
-    @field_validator("roles", "commands", mode="before")
+    @field_validator("roles", "commands", "pages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -1,11 +1,21 @@
 """Authored: the edge to code that is not ours. Whatever it raises is an ordinary error
 of its own: it cannot pose as the store's word, nor end a thread of ours."""
 
+import importlib
+import os
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import TypeVar
 
 from earmark.domain.command import ExternalJob
-from earmark.domain.errors import CommitUnknown, EarmarkError, Stale, Unavailable
+from earmark.domain.errors import (
+    CommitUnknown,
+    EarmarkError,
+    RegistrationRefused,
+    Stale,
+    Unavailable,
+)
 from earmark.engine.boundary import Killed
 
 T = TypeVar("T")
@@ -19,6 +29,25 @@ class AuthorError(EarmarkError):
     """An author's code raised what only the engine, or nobody, should."""
 
     code = "author-error"
+
+
+def look_here() -> None:
+    """Let modules beside the author's shell be found, as `python -m` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def import_authored(name: str, what: str, hint: str) -> ModuleType:
+    """Import an author's module, for its commands or pages (`what`); raises
+    `RegistrationRefused`, whatever the module raised."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise RegistrationRefused(
+            f"The {what} of {name!r} cannot be imported: "
+            f"{type(error).__name__}: {error}",
+            hint=hint,
+        ) from error
 
 
 def overrides(command: type[object], method: str) -> bool:

@@ -1,7 +1,7 @@
 """Browse: what faces show of tasks, read in a constant number of statements."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from earmark.domain.ids import first_id
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Task
 from earmark.engine.explain import WaitingFor, waiting_for
+from earmark.engine.pace import Expected, Paces
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders, providers, tasks, templates, vms
 from earmark.store.tasks import from_row, select_tasks
@@ -84,6 +85,8 @@ class TaskFace:
     started_at: datetime | None
     finished_at: datetime | None
     version: int
+    expected: Expected | None = None
+    """Where somebody follows it, and past runs of its kind tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,8 @@ def _conditions(which: TaskFilter, now: datetime) -> list[sa.ColumnElement[bool]
     found: list[sa.ColumnElement[bool]] = []
     if which.parent:
         found.append(tasks.c.parent_id == which.parent)
+    elif which.object_id and not which.children_too:
+        found.append(first_on_object())
     elif not which.children_too:
         found.append(tasks.c.parent_id.is_(None))
     equal = (
@@ -209,6 +214,18 @@ def _conditions(which: TaskFilter, now: datetime) -> list[sa.ColumnElement[bool]
     if which.after:
         found.append(tasks.c.id > which.after)
     return found
+
+
+def first_on_object() -> sa.ColumnElement[bool]:
+    """All that was done to an object, without the parts of it: roots, and children of
+    what is about something else, such as one VM's turn in a plan for many."""
+    parent = tasks.alias()
+    whole = sa.exists().where(
+        parent.c.id == tasks.c.parent_id,
+        parent.c.object_kind == tasks.c.object_kind,
+        parent.c.object_id == tasks.c.object_id,
+    )
+    return ~whole
 
 
 def _in_time(which: TaskFilter, now: datetime) -> Iterator[sa.ColumnElement[bool]]:
@@ -239,20 +256,23 @@ def _words(text: str) -> list[sa.ColumnElement[bool]]:
 
 
 def faces(
-    tx: Transaction, shown: Sequence[Task], *, places: bool = False
+    tx: Transaction, shown: Sequence[Task], *, paces: Paces | None = None
 ) -> list[TaskFace]:
-    """What to show of many tasks; with their places in the queue if asked for."""
+    """What to show of many tasks. With `paces` also what those want to know who wait:
+    the place in the queue, and what past runs took."""
     names = _names(tx, shown)
-    reasons = waiting_for(tx, shown, places=places)
+    reasons = waiting_for(tx, shown, places=paces is not None)
     retries = _retries(tx, shown)
-    return [
+    expected = paces.expected(tx, shown) if paces is not None else {}
+    made = (
         _face(task, names, reasons.get(task.id), retries.get(task.id)) for task in shown
-    ]
+    )
+    return [replace(it, expected=expected.get(it.id)) for it in made]
 
 
-def face(tx: Transaction, task: Task) -> TaskFace:
-    """What to show of one task."""
-    return faces(tx, [task], places=True)[0]
+def face(tx: Transaction, task: Task, paces: Paces | None = None) -> TaskFace:
+    """What to show of one task. Who asks often brings the `paces` that it keeps."""
+    return faces(tx, [task], paces=paces or Paces())[0]
 
 
 def _face(

@@ -26,6 +26,33 @@ class Pace:
     longest: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How long a task may take, by the pace of its kind; `slow` when this one has been
+    under way for longer than the longest."""
+
+    runs: int
+    usual: timedelta
+    longest: timedelta
+    slow: bool = False
+
+    @property
+    def text(self) -> str:
+        """The same for people."""
+        usual, longest = span(self.usual), span(self.longest)
+        if self.runs < 100:
+            if self.slow:
+                return (
+                    f"Slower than each of the last {self.runs} runs: usually {usual}."
+                )
+            return (
+                f"Usually {usual}, each of the last {self.runs} runs within {longest}."
+            )
+        if self.slow:
+            return f"Slower than 99 % of past runs: usually {usual}."
+        return f"Usually {usual}, 99 of 100 within {longest}."
+
+
 def pace_of(lengths: Sequence[timedelta]) -> Pace | None:
     """The pace of past runs; None when they are too few to say anything."""
     if len(lengths) < FEWEST:
@@ -44,6 +71,17 @@ class Paces:
 
     def __init__(self) -> None:
         self._known: dict[durations.Kind, tuple[float, Pace | None]] = {}
+
+    def expected(self, tx: Transaction, shown: Iterable[Task]) -> dict[str, Expected]:
+        """Task → what to expect of it, of those that have not ended; missing of which
+        there are too few past runs."""
+        shown = list(shown)
+        paces = self.of(tx, shown)
+        return {
+            task.id: Expected(pace.runs, pace.usual, pace.longest, slow(task, pace, tx))
+            for task in shown
+            if (pace := paces.get(task.id)) is not None
+        }
 
     def of(self, tx: Transaction, shown: Iterable[Task]) -> dict[str, Pace]:
         """Task → the pace of its kind, of those that have not ended."""
@@ -67,3 +105,16 @@ class Paces:
 def slow(task: Task, pace: Pace, tx: Transaction) -> bool:
     """True when the task has been under way for longer than the longest of them."""
     return task.started_at is not None and tx.now - task.started_at > pace.longest
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time in at most two units."""
+    seconds = max(0, round(length.total_seconds()))
+    if not seconds and length:
+        return "less than 1 s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
+    told = [f"{count} {unit}" for count, unit in parts if count][:2]
+    return " ".join(told) or "0 s"

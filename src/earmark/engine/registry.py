@@ -1,16 +1,14 @@
 """Which commands exist. What cannot be safe is refused here, before it ever runs."""
 
-import importlib
 import inspect
-import os
 import string
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
 from earmark.domain.command import Action, Command, Composite, ExternalJob
 from earmark.domain.errors import RegistrationRefused, UnknownName
+from earmark.engine.authored import import_authored, look_here
 
 ENTRY_POINTS = "earmark.commands"
 _KINDS = (Action, ExternalJob, Composite)
@@ -44,14 +42,8 @@ class Commands:
 
     def register_module(self, name: str) -> None:
         """Add every concrete command defined in a module or package."""
-        try:
-            module = importlib.import_module(name)
-        except Exception as error:  # a module may raise anything while it is imported
-            raise RegistrationRefused(
-                f"The commands of {name!r} cannot be imported: "
-                f"{type(error).__name__}: {error}",
-                hint="Check EARMARK_COMMANDS and the installed packages.",
-            ) from error
+        hint = "Check EARMARK_COMMANDS and the installed packages."
+        module = import_authored(name, "commands", hint)
         for _, value in inspect.getmembers(module, inspect.isclass):
             ours = value.__module__ == name or value.__module__.startswith(f"{name}.")
             if ours and issubclass(value, _KINDS) and not inspect.isabstract(value):
@@ -83,9 +75,8 @@ class Commands:
 def load_commands(extra_modules: Sequence[str] = ()) -> Commands:
     """Every command of the installed packages and of the modules named."""
     commands = Commands()
-    if extra_modules and os.getcwd() not in sys.path:
-        # As `python -m` does: a module beside the author's shell is found.
-        sys.path.insert(0, os.getcwd())
+    if extra_modules:
+        look_here()
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda p: p.name):
         commands.register_module(point.value)
     for module in extra_modules:

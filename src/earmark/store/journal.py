@@ -58,6 +58,14 @@ def lines(
     return tx.execute(query.order_by(task_log.c.number).limit(limit)).all()
 
 
+def first_error(tx: Transaction, task_id: str) -> int | None:
+    """Number of the first line of a task's log that tells of an error."""
+    query = sa.select(sa.func.min(task_log.c.number)).where(
+        task_log.c.task_id == task_id, task_log.c.level == "error"
+    )
+    return tx.execute(query).scalar_one_or_none()
+
+
 def note(
     tx: Transaction, actor: str, action: str, task_id: str | None, **data: Any
 ) -> None:

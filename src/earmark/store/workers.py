@@ -115,6 +115,12 @@ def live(tx: Transaction, zone: str, role: str | None = None) -> int:
     )
 
 
+def served_zones(tx: Transaction) -> frozenset[str]:
+    """The zones in which anybody would take a task now."""
+    rows = tx.execute(sa.select(workers).where(workers.c.state == "live")).all()
+    return frozenset(row.zone for row in rows if shown_state(row, tx.now) == "live")
+
+
 def lead(tx: Transaction, name: str, holder: str, seconds: float) -> bool:
     """Take or renew a lease; False while another holds it (rule 7)."""
     expires = tx.now + timedelta(seconds=seconds)

@@ -17,6 +17,7 @@ from earmark.engine.runtime import Engine
 from earmark.web.application import create_app
 from earmark.web.consoles.meetings import Meetings
 from earmark.web.live.watcher import Watcher
+from earmark.web.plugins import load_pages
 
 __all__ = ["create_app", "open_listener", "serve"]
 
@@ -104,7 +105,7 @@ class WebServer(uvicorn.Server):
     """uvicorn, which ends the streams before it waits for answers to end."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        app = create_app(engine, settings)
+        app = create_app(engine, settings, load_pages(settings.pages))
         self._watcher: Watcher = app.state.site.watcher
         self._consoles: Meetings = app.state.site.consoles
         self._relay_url = settings.relay_url

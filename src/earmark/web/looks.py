@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 
 from earmark.domain.inventory import PowerState
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
-from earmark.web.views import Expected
 
 Tone = Literal["ok", "busy", "wait", "bad", "idle", "undo"]
 
@@ -129,31 +127,6 @@ def next_step(state: str, undecided: bool) -> str:
     if state == PlaceholderState.HELD and not undecided:
         return "Next: the provider is asked once more, before the decision counts."
     return _NEXT_STEPS.get(state, "")
-
-
-def expected(it: Expected) -> str:
-    """Say how long a task may take, by its past runs."""
-    usual, longest = span(it.usual), span(it.longest)
-    if it.runs < 100:
-        if it.slow:
-            return f"Slower than each of the last {it.runs} runs: usually {usual}."
-        return f"Usually {usual}, each of the last {it.runs} runs within {longest}."
-    if it.slow:
-        return f"Slower than 99 % of past runs: usually {usual}."
-    return f"Usually {usual}, 99 of 100 within {longest}."
-
-
-def span(length: timedelta) -> str:
-    """Write a length of time in at most two units."""
-    seconds = max(0, round(length.total_seconds()))
-    if not seconds and length:
-        return "less than 1 s"
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
-    told = [f"{count} {unit}" for count, unit in parts if count][:2]
-    return " ".join(told) or "0 s"
 
 
 def state_choices() -> list[tuple[str, str]]:

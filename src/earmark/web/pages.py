@@ -210,6 +210,7 @@ class QuestionPage(Page):
     """A question as a page of its own, where there is no dialog."""
 
     template = "question.html"
+    section = "tasks"
     question: Question
     idempotency_key: str
 

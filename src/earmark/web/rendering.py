@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from earmark.engine.pace import span
 from earmark.web import looks
 from earmark.web.pages import Page, Shell
 
@@ -45,6 +46,13 @@ def size(count: int) -> str:
     return f"{amount:.4g} TiB"
 
 
+def sentence(words: str) -> str:
+    """Write a reason as a sentence of its own."""
+    told = words.strip()
+    end = "" if told.endswith((".", "!", "?")) else "."
+    return told[:1].upper() + told[1:] + end
+
+
 def topics_url(topics: Iterable[str]) -> str:
     """Address the one stream that a page listens to."""
     return "/events?" + urlencode({"topics": ",".join(topics)}, safe=",:")
@@ -60,7 +68,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(clock=clock, iso=iso, span=looks.span, size=size)
+    made.filters.update(clock=clock, iso=iso, span=span, size=size, sentence=sentence)
     made.globals.update(looks=looks, static_url=static_url, topics_url=topics_url)
     return made
 

@@ -1,7 +1,7 @@
 """What every handler needs at hand: the engine, the watcher, and the way to answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from earmark.domain.ids import new_id
 from earmark.domain.settings import Settings
 from earmark.engine import browse
 from earmark.engine.enqueue import transact
+from earmark.engine.pace import Paces
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.store import schema
@@ -46,6 +47,7 @@ class Site:
     settings: Settings
     watcher: Watcher
     consoles: Meetings
+    paces: Paces = field(default_factory=Paces)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a reading transaction."""
@@ -82,7 +84,8 @@ def html(page: Page, shell: Shell, status: int = 200) -> Response:
 
 def go(path: str, **query: str) -> Response:
     """Send the browser on, to be asked with GET."""
-    address = f"{path}?{urlencode(query)}" if query else path
+    more = "&" if "?" in path else "?"
+    address = f"{path}{more}{urlencode(query)}" if query else path
     return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 

@@ -19,8 +19,8 @@ NEXT = "tenant-created"
 
 
 def meanwhile(task: TaskView) -> str:
-    """Address the tenants, where a notice tells of the task until it has ended."""
-    return f"/tenants?task={task.id}"
+    """Address the tenants; the task adds itself there, and a notice tells of it."""
+    return "/tenants"
 
 
 def tenant_created(site: Site, task_id: str) -> str:

@@ -9,10 +9,11 @@ what has not changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from earmark.domain.states import Outcome, TaskState
+from earmark.engine.pace import Expected
 
 #: What is known of a worker's process.
 Heard = Literal["live", "draining", "silent", "gone"]
@@ -49,18 +50,6 @@ class WaitingFor:
     next_check: datetime | None = None
     who: str = "engine"
     task: str | None = None
-
-
-@dataclass(frozen=True)
-class Expected:
-    """How long a task may take, by its newest past runs that ended ok: half of them
-    took at most `usual`, 99 of 100 at most `longest`; `slow` when this one has been
-    under way for longer."""
-
-    runs: int
-    usual: timedelta
-    longest: timedelta
-    slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +172,8 @@ class VmView:
     disks: tuple[DiskView, ...]
     busy_task: TaskView | None
     zone_has_worker: bool
+    gone_at: datetime | None = None
+    """Since when its provider no longer lists it."""
 
     @property
     def href(self) -> str:
@@ -226,6 +217,10 @@ class ProviderView:
         return f"/providers/{self.id}"
 
 
+#: What stands for the role `*`.
+EVERY_ROLE = "every role"
+
+
 @dataclass(frozen=True)
 class WorkerView:
     """A worker process and its pulse."""
@@ -239,18 +234,38 @@ class WorkerView:
 
 
 @dataclass(frozen=True)
+class QueueView:
+    """What is queued in a zone for one role."""
+
+    role: str
+    depth: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True)
 class ZoneView:
     """A zone: who works there, and how much waits for them."""
 
     name: str
     workers: tuple[WorkerView, ...]
-    queued: int
-    oldest_queued_at: datetime | None
+    queues: tuple[QueueView, ...]
+
+    @property
+    def queued(self) -> int:
+        """How many tasks wait here, for whatever role."""
+        return sum(queue.depth for queue in self.queues)
 
     @property
     def has_live_worker(self) -> bool:
         """Whether anybody there would claim a task now."""
         return any(worker.state == "live" for worker in self.workers)
+
+    def served(self, role: str) -> bool:
+        """Whether anybody there would claim a task of this role now."""
+        return any(
+            worker.state == "live" and {role, EVERY_ROLE} & {*worker.roles}
+            for worker in self.workers
+        )
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from earmark.domain.command import Command
 from earmark.domain.errors import BadInput
 from earmark.domain.task import Task
 from earmark.engine import browse, cancel, evidence
+from earmark.engine.pace import Paces
 from earmark.engine.tx import EngineTx
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
-from earmark.web.api.documents import OneTaskOut
+from earmark.web.api.documents import ExpectedOut, OneTaskOut
 from earmark.web.site import Site
 
 LONGEST_WAIT = 60
@@ -41,11 +42,15 @@ def seconds_of(prefer: str) -> int | None:
     return min(int(found[1]), LONGEST_WAIT) if found else None
 
 
-def task_document(tx: Transaction, task_id: str) -> OneTaskOut:
+def task_document(
+    tx: Transaction, task_id: str, paces: Paces | None = None
+) -> OneTaskOut:
     """Read one task with what can be asked of it now; raises `UnknownName`."""
     task = rows.get(tx, task_id)
     offered, held = cancel.offer(tx, task), evidence.case(tx, task)
-    facts = asdict(browse.face(tx, task)) | {
+    shown = browse.face(tx, task, paces)
+    facts = asdict(shown) | {
+        "expected": shown.expected and ExpectedOut.of(shown.expected),
         "offer": offered and asdict(offered),
         "choices": [asdict(it) for it in held.choices] if held else [],
         "evidence": [it._mapping for it in held.seen] if held else [],
@@ -55,11 +60,15 @@ def task_document(tx: Transaction, task_id: str) -> OneTaskOut:
 
 async def ended(site: Site, task_id: str, seconds: int | None) -> OneTaskOut:
     """Read a task, when it is over or so many seconds are."""
-    document = await run_in_threadpool(site.read, lambda tx: task_document(tx, task_id))
+
+    def work(tx: Transaction) -> OneTaskOut:
+        return task_document(tx, task_id, site.paces)
+
+    document = await run_in_threadpool(site.read, work)
     if seconds is None or document.over:
         return document
     await site.watcher.over(task_id, seconds)
-    return await run_in_threadpool(site.read, lambda tx: task_document(tx, task_id))
+    return await run_in_threadpool(site.read, work)
 
 
 def refuse_empty(key: str | None) -> None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earmark.domain.inventory import PowerState
 from earmark.domain.states import Outcome, TaskState
+from earmark.engine.pace import Expected
 from earmark.engine.resolve import Decision
 
 
@@ -69,6 +70,28 @@ class TaskOut(Document):
         return asked or self.state in (TaskState.DONE, TaskState.HELD)
 
 
+class ExpectedOut(Document):
+    """How long a task may take, by the newest past runs of its command that ended
+    ok."""
+
+    runs: int
+    usual_seconds: float = Field(description="Half of them took at most so long")
+    longest_seconds: float = Field(description="99 of 100 took at most so long")
+    slow: bool = Field(description="This one has been under way for longer")
+    text: str
+
+    @classmethod
+    def of(cls, it: Expected) -> "ExpectedOut":
+        """Say lengths in seconds."""
+        return cls(
+            runs=it.runs,
+            usual_seconds=it.usual.total_seconds(),
+            longest_seconds=it.longest.total_seconds(),
+            slow=it.slow,
+            text=it.text,
+        )
+
+
 class OfferOut(Document):
     """What a cancel would mean now."""
 
@@ -96,6 +119,9 @@ class EvidenceOut(Document):
 class OneTaskOut(TaskOut):
     """One run of a command, and what can be asked of it now."""
 
+    expected: ExpectedOut | None = Field(
+        description="Null when it has ended, or past runs are too few to tell"
+    )
     offer: OfferOut | None = Field(
         description="What a cancel would mean; null when it cannot be cancelled"
     )

@@ -113,7 +113,7 @@ class Composer:
 
     def _vm(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         ids = [topic.about for topic in wanted]
-        views = machines.vm_views(tx, machines.vms_by_ids(tx, ids))
+        views = machines.vm_views(tx, machines.vms_ever(tx, ids))
         locks, waiting = machines.locks_on_vms(tx, ids), machines.waiting(tx, ids)
         recent = tasks.recent_on(tx, "vm", ids)
         return {

@@ -6,10 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from earmark.domain.errors import UnknownName
-from earmark.store import inventory, schema
+from earmark.store import inventory, schema, workers
 from earmark.store.database import Transaction
 from earmark.web.reading import tasks as reading_tasks
-from earmark.web.reading.workers import zones_with_workers
 from earmark.web.views import (
     DiskView,
     LockView,
@@ -23,11 +22,16 @@ PAGE = 100
 
 
 def list_vms(tx: Transaction, q: str = "", after: str = "") -> list[sa.Row[Any]]:
-    """Read a page of VMs by name, and one more if there is more."""
-    vms = schema.vms
+    """Read a page of VMs by name, and one more if there is more. Each word of `q` is in
+    the VM's name or in its provider's."""
+    vms, providers = schema.vms, schema.providers
     query = inventory.select_vms().order_by(vms.c.name, vms.c.id).limit(PAGE + 1)
     for word in q.split():
-        query = query.where(vms.c.name.icontains(word, autoescape=True))
+        of_provider = sa.select(providers.c.id).where(
+            providers.c.name.icontains(word, autoescape=True)
+        )
+        named = vms.c.name.icontains(word, autoescape=True)
+        query = query.where(named | vms.c.provider_id.in_(of_provider))
     name, _, identity = after.rpartition("/")
     if name:
         place = sa.tuple_(vms.c.name, vms.c.id)
@@ -46,13 +50,19 @@ def vms_by_ids(tx: Transaction, ids: Iterable[str]) -> list[sa.Row[Any]]:
     return list(tx.execute(query).all())
 
 
+def vms_ever(tx: Transaction, ids: Iterable[str]) -> list[sa.Row[Any]]:
+    """Read the VMs of these ids, also those that are gone."""
+    vms = schema.vms
+    return list(tx.execute(sa.select(vms).where(vms.c.id.in_(list(ids)))).all())
+
+
 def vm_views(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[VmView]:
     """Show many VMs."""
     ids = [row.id for row in rows]
     providers = {provider.id: provider for provider in inventory.list_providers(tx)}
     disks = _disks(tx, ids)
     busy = reading_tasks.busy_on(tx, "vm", ids)
-    worked = zones_with_workers(tx)
+    worked = workers.served_zones(tx)
     found = []
     for row in rows:
         home = providers[row.provider_id]
@@ -66,9 +76,16 @@ def vm_views(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> list[VmView]:
             disks=disks.get(row.id, ()),
             busy_task=busy.get(row.id),
             zone_has_worker=home.zone in worked,
+            gone_at=row.gone_at,
         )
         found.append(vm)
     return found
+
+
+def vm_ever_view(tx: Transaction, ref: str) -> VmView:
+    """Show one VM by id or name, also by its id when it is gone; raises
+    `UnknownName`."""
+    return vm_views(tx, vms_ever(tx, [inventory.resolve(tx, "vm", ref)]))[0]
 
 
 def vm_view(tx: Transaction, ref: str) -> VmView:

@@ -11,13 +11,12 @@ import sqlalchemy as sa
 from earmark.domain.states import TaskState
 from earmark.domain.task import Task
 from earmark.engine import browse, explain
-from earmark.engine.pace import Pace, Paces, slow
+from earmark.engine.pace import Paces
 from earmark.store import schema
 from earmark.store.database import Transaction
 from earmark.store.tasks import from_row, select_tasks
 from earmark.web.reading.promises import promises
 from earmark.web.views import (
-    Expected,
     LogLine,
     PlaceholderView,
     Ref,
@@ -80,6 +79,7 @@ def view(face: browse.TaskFace) -> TaskView:
         retry_of=face.retry_of,
         retried_by=face.retried_by,
         cancelled_by=face.cancelled_by,
+        expected=face.expected,
     )
 
 
@@ -110,18 +110,7 @@ def followed(
 ) -> list[TaskView]:
     """Show tasks that somebody waits for: with their places in the queue, and with what
     past runs took. Who looks often brings the `paces` that it keeps."""
-    known = (paces or Paces()).of(tx, shown)
-    faces = browse.faces(tx, shown, places=True)
-    return [
-        replace(view(face), expected=_expected(tx, task, known.get(task.id)))
-        for task, face in zip(shown, faces, strict=True)
-    ]
-
-
-def _expected(tx: Transaction, task: Task, pace: Pace | None) -> Expected | None:
-    if pace is None:
-        return None
-    return Expected(pace.runs, pace.usual, pace.longest, slow(task, pace, tx))
+    return [view(face) for face in browse.faces(tx, shown, paces=paces or Paces())]
 
 
 def by_ids(tx: Transaction, ids: Iterable[str]) -> list[Task]:
@@ -165,14 +154,14 @@ def count_newer(tx: Transaction, which: browse.TaskFilter, newest: str) -> int:
 
 
 def busy_on(tx: Transaction, kind: str, ids: Iterable[str]) -> dict[str, TaskView]:
-    """Object id → the newest root on it that has not ended."""
+    """Object id → the newest that is done to it and has not ended."""
     tasks = schema.tasks
     query = (
         select_tasks()
         .where(
             tasks.c.object_kind == kind,
             tasks.c.object_id.in_(list(ids)),
-            tasks.c.parent_id.is_(None),
+            browse.first_on_object(),
             tasks.c.state.in_(OPEN_STATES),
         )
         .order_by(tasks.c.id)
@@ -185,7 +174,7 @@ def busy_on(tx: Transaction, kind: str, ids: Iterable[str]) -> dict[str, TaskVie
 def recent_on(
     tx: Transaction, kind: str, ids: Iterable[str]
 ) -> dict[str, tuple[TaskView, ...]]:
-    """Object id → the newest roots on it."""
+    """Object id → the newest that was done to it."""
     tasks = schema.tasks
     place = sa.func.row_number().over(
         partition_by=tasks.c.object_id, order_by=tasks.c.id.desc()
@@ -195,7 +184,7 @@ def recent_on(
         .where(
             tasks.c.object_kind == kind,
             tasks.c.object_id.in_(list(ids)),
-            tasks.c.parent_id.is_(None),
+            browse.first_on_object(),
         )
         .subquery()
     )

@@ -8,16 +8,10 @@ import sqlalchemy as sa
 from earmark.domain.states import TaskState
 from earmark.store import inventory, queue, schema, workers
 from earmark.store.database import Transaction
-from earmark.web.views import Heard, WorkerView, ZoneView
+from earmark.web.views import EVERY_ROLE, Heard, QueueView, WorkerView, ZoneView
 
 #: How long a worker that has ended is still shown.
 RECENT = timedelta(minutes=10)
-
-
-def zones_with_workers(tx: Transaction) -> frozenset[str]:
-    """Name the zones in which anybody would claim a task now."""
-    query = sa.select(schema.workers.c.zone).where(schema.workers.c.state == "live")
-    return frozenset(tx.execute(query.distinct()).scalars())
 
 
 def zone_views(tx: Transaction) -> tuple[ZoneView, ...]:
@@ -33,15 +27,17 @@ def zone_views(tx: Transaction) -> tuple[ZoneView, ...]:
     listed = workers.listed(tx, RECENT)
     found = []
     for zone in inventory.list_zones(tx):
-        waiting = [row for row in depths if row.zone == zone.name]
         found.append(
             ZoneView(
                 name=zone.name,
                 workers=tuple(
                     _view(row, load, tx.now) for row in listed if row.zone == zone.name
                 ),
-                queued=sum(row.depth for row in waiting),
-                oldest_queued_at=min((row.oldest for row in waiting), default=None),
+                queues=tuple(
+                    QueueView(row.role, row.depth, row.oldest)
+                    for row in depths
+                    if row.zone == zone.name
+                ),
             )
         )
     return tuple(found)
@@ -53,7 +49,7 @@ def _view(row: sa.Row[Any], load: dict[str, int], now: datetime) -> WorkerView:
         id=row.id,
         name=f"{row.host}:{row.pid}",
         state=cast(Heard, state if state in workers.ALIVE else "gone"),
-        roles=tuple("every role" if role == "*" else role for role in row.roles),
+        roles=tuple(EVERY_ROLE if role == "*" else role for role in row.roles),
         beat_at=row.seen_at,
         running=load.get(row.id, 0),
     )

@@ -24,7 +24,10 @@ from earmark.web.site import Site, show, site_of, told
 
 COOKIE = "earmark-console"
 _LONGEST_COOKIE = 64
-_NO_SESSION = "This browser has not opened the console's page, or refuses its cookie."
+_NO_SESSION = (
+    "This browser has not opened the console's page, or has lost its cookie. "
+    "Load the page again."
+)
 
 
 def console(request: Request) -> Response:

@@ -16,11 +16,12 @@ from earmark.store.database import Transaction
 from earmark.web.pages import LogPage
 from earmark.web.reading import tasks as reading_tasks
 from earmark.web.rendering import iso
-from earmark.web.site import Site, show, site_of
+from earmark.web.site import Site, go, show, site_of
 from earmark.web.views import LogLine
 
 PAGE = 1000
 _LONGEST_NUMBER = 9
+_BEFORE_ERROR = 20
 
 
 def log(request: Request) -> Response:
@@ -43,6 +44,21 @@ def log(request: Request) -> Response:
         )
 
     return show(request, site_of(request).read(work))
+
+
+def first_error(request: Request) -> Response:
+    """Go to the first line that tells of an error, with some of what led there."""
+    task_id = request.path_params["task"]
+
+    def work(tx: Transaction) -> int | None:
+        rows.get(tx, task_id)
+        return journal.first_error(tx, task_id)
+
+    number = site_of(request).read(work)
+    if number is None:
+        return go(_href(task_id, ""))
+    href = _href(task_id, "", max(0, number - 1 - _BEFORE_ERROR))
+    return go(f"{href}#line-{number}")
 
 
 def _number(word: str) -> int:
@@ -88,5 +104,6 @@ def batches(site: Site, task_id: str) -> Iterator[str]:
 
 ROUTES = [
     Route("/tasks/{task}/log", log),
+    Route("/tasks/{task}/log/error", first_error),
     Route("/tasks/{task}/log.txt", download),
 ]

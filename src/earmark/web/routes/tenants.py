@@ -30,7 +30,8 @@ FIELDS = (
 
 def tenants(request: Request) -> Response:
     """Show all tenants, and tell of the one that was just asked for."""
-    task_id = request.query_params.get("task", "")
+    query = request.query_params
+    task_id = query.get("background") or query.get("task", "")
 
     def work(tx: Transaction) -> tuple[TenantsPage, Notice | None]:
         return TenantsPage(tenant_views(tx)), success(tx, task_id)

@@ -123,7 +123,7 @@ def vm(request: Request) -> Response:
     site = site_of(request)
 
     def work(tx: Any) -> VmPage:
-        shown = machines.vm_view(tx, request.path_params["vm"])
+        shown = machines.vm_ever_view(tx, request.path_params["vm"])
         return VmPage(
             vm=shown,
             tasks=reading_tasks.recent_on(tx, "vm", [shown.id]).get(shown.id, ()),
@@ -138,7 +138,8 @@ def vm(request: Request) -> Response:
 
 def _can_copy(site: Site, vm: VmView) -> bool:
     connector = site.engine.connectors.get(vm.provider.kind)
-    return connector is not None and "image.copy" in connector.operations
+    known = connector is not None and "image.copy" in connector.operations
+    return known and vm.gone_at is None
 
 
 def power_one(request: Request, form: Form) -> Response:

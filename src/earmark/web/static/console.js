@@ -8,14 +8,19 @@ const page = byId("console");
 const screen = byId("screen");
 const again = byId("console-again");
 const inUse = byId("console-in-use");
+const AT_ONCE = 8_000; // no ticket takes longer
 const GIVE_UP = 15_000; // the server gives up after 10 s, and says why
+const PAUSE = 1000;
 
-// Endings that most likely pass by themselves: the console is asked for again, once.
-const PASSING = new Set(["worker-stopped", "worker-lost", "restart", "lost"]);
+// Endings that most likely pass by themselves: the console is asked for again, for so
+// long after it was opened, or after its picture was lost.
+const PASSING = new Set(["worker-stopped", "worker-lost", "restart", "lost", "unreachable"]);
+const PATIENCE = 30_000;
+const LOGGED_OUT = "You are logged out, or may not open this console. Load this page again.";
 
 let current = null; // the attempt that the page is about
 let before = ""; // the console that this page had last
-let triedAgain = false;
+let patientUntil = 0;
 
 function show(state, text) {
   page.dataset.state = state;
@@ -28,10 +33,15 @@ function show(state, text) {
 }
 
 async function ticket() {
-  const patience = AbortSignal.timeout(GIVE_UP);
-  const answer = await fetch(page.dataset.tickets, { method: "POST", signal: patience });
-  const said = await answer.json();
-  return answer.ok ? said : Promise.reject(new Refused(said.code, said.text));
+  const patience = AbortSignal.timeout(AT_ONCE);
+  const asked = { method: "POST", signal: patience, redirect: "manual" };
+  const answer = await fetch(page.dataset.tickets, asked);
+  // What is no JSON was answered by something before the server: a proxy, a login.
+  const said = await answer.json().catch(() => null);
+  if (said) return answer.ok ? said : Promise.reject(new Refused(said.code, said.text));
+  const loggedOut = answer.type === "opaqueredirect" || [401, 403].includes(answer.status);
+  if (loggedOut) throw new Refused("session", LOGGED_OUT);
+  throw new Refused("unreachable", "The server does not answer.");
 }
 
 class Refused extends Error {
@@ -45,6 +55,7 @@ class Attempt {
   constructor(takeOver) {
     this.takeOver = takeOver;
     this.ending = null;
+    this.drawn = false;
   }
 
   async start() {
@@ -52,8 +63,8 @@ class Attempt {
       const given = await ticket();
       if (this === current) this.join(given);
     } catch (error) {
-      const text = error instanceof Refused ? error.message : "The server does not answer.";
-      this.over(error.code ?? "unreachable", text);
+      if (error instanceof Refused) this.over(error.code, error.message);
+      else this.over("unreachable", "The server does not answer.");
     }
   }
 
@@ -93,10 +104,11 @@ class Attempt {
     clearTimeout(this.timer);
     this.rfb = new RFB(screen, this.socket, { shared: true });
     this.rfb.scaleViewport = true;
+    this.rfb.background = "#10161a"; // what is beside the picture, as around it
     this.rfb.focusOnClick = true;
     this.rfb.addEventListener("desktopname", (event) => (this.name = event.detail.name));
     this.rfb.addEventListener("connect", () => {
-      triedAgain = false;
+      this.drawn = true;
       show("connected", this.name ?? "");
       this.rfb.focus();
     });
@@ -110,20 +122,26 @@ class Attempt {
     this.ending = code;
     clearTimeout(this.timer);
     this.rfb?.disconnect();
+    if (this.drawn) patientUntil = Date.now() + PATIENCE;
     if (code === "in-use") {
       show("ended", text);
       inUse.showModal();
-    } else if (PASSING.has(code) && this.rfb && !triedAgain) {
-      triedAgain = true;
-      begin(false, `${text} Connecting again.`);
+    } else if (PASSING.has(code) && Date.now() < patientUntil) {
+      show("connecting", `${text} Connecting again.`);
+      setTimeout(() => this === current && attempt(false), PAUSE);
     } else {
       show("ended", text);
     }
   }
 }
 
-function begin(takeOver, text = "Asking for the console.") {
-  show("connecting", text);
+function begin(takeOver) {
+  show("connecting", "Asking for the console.");
+  patientUntil = Date.now() + PATIENCE;
+  attempt(takeOver);
+}
+
+function attempt(takeOver) {
   current = new Attempt(takeOver);
   current.start();
 }

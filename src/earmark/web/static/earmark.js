@@ -108,6 +108,8 @@
       all.checked = count > 0 && count === boxes.length;
       all.indeterminate = count > 0 && count < boxes.length;
     }
+    const deeds = document.querySelectorAll("#chosen button");
+    for (const deed of deeds) deed.disabled = count === 0;
     const told = document.getElementById("how-many");
     const text = `${count} selected`;
     if (told && told.textContent !== text) told.textContent = text;
@@ -139,6 +141,7 @@
   let connection = null;
   let opening = false;
   let heardAt = 0;
+  let heard = false; // whether this connection has said anything, as every stream does
 
   function isLive(yes) {
     root.dataset.live = yes ? "yes" : "no";
@@ -149,19 +152,41 @@
     opening = true;
     await htmx.ajax("GET", live.dataset.stream, { source: live });
     opening = false;
-    if (!connection) setTimeout(open, 1000 + Math.random() * 1000);
+    if (connection || document.hidden) return;
+    if (root.dataset.live !== "refused") isLive(false);
+    setTimeout(open, 1000 + Math.random() * 1000);
   }
 
-  function hear(event) {
+  function connect(event) {
     connection = event.detail.connection;
     heardAt = Date.now();
+    heard = false;
+  }
+
+  function hear() {
+    heardAt = Date.now();
+    heard = true;
     isLive(true);
+    sessionStorage.removeItem("refused");
+  }
+
+  // A page that is no stream is answered where a login stands before the server.
+  function connectAgain() {
+    if (connection && !heard) isLive(false);
   }
 
   function stumble(event) {
-    isLive(false);
     const status = event.detail.status ?? event.detail.ctx?.response?.status;
-    if (status === 401 || status === 403) location.reload();
+    if (status === 401 || status === 403) refused();
+    else isLive(false);
+  }
+
+  // Whoever is logged out is sent to the page once: there is the login, or what it says.
+  function refused() {
+    root.dataset.live = "refused";
+    if (sessionStorage.getItem("refused")) return;
+    sessionStorage.setItem("refused", "yes");
+    location.reload();
   }
 
   function close() {
@@ -180,7 +205,8 @@
     live = document.getElementById("live");
     if (!live) return;
     const reactions = {
-      "htmx:sse:after:connection": hear,
+      "htmx:sse:before:connection": connectAgain,
+      "htmx:sse:after:connection": connect,
       "htmx:sse:after:message": hear,
       "htmx:sse:error": stumble,
       "htmx:sse:close": close,
