@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from earmark.engine.pace import Expected
 from earmark.web.pages import (
     NotificationsPage,
     Page,
@@ -19,7 +20,6 @@ from earmark.web.pages import (
 )
 from earmark.web.task_lists import TaskFilters, TasksPage
 from earmark.web.views import (
-    Expected,
     NotificationView,
     Ref,
     TaskError,

@@ -7,12 +7,14 @@ import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from earmark.domain.inventory import PowerState
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.web import fragments, looks
+from earmark.web.pages import ProviderFormPage
 from earmark.web.rendering import HERE, STATIC, render
 from earmark.web.views import LogLine
 
@@ -159,9 +161,11 @@ def test_a_message_of_a_stream_keeps_its_form_whatever_a_name_holds() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "select"])
-def test_a_field_that_is_wrong_says_so_to_everybody(kind: str) -> None:
+def test_a_field_that_is_wrong_says_so_to_everybody(
+    kind: Literal["text", "select"],
+) -> None:
     wrong = replace(samples.FIELDS[1], type=kind)
-    page = replace(samples.PAGES["provider-new"], fields=(wrong,))
+    page = ProviderFormPage(samples.KINDS, samples.KINDS[0], (wrong,), "key-1")
     html = render(page, samples.SHELL)
     (field,) = re.findall(r'<(?:select|input) id="field-zone"[^>]*>', html)
     assert 'aria-invalid="true"' in field
