@@ -10,6 +10,7 @@ from earmark.store import dialect
 from earmark.store.database import Transaction
 from earmark.store.schema import audit, task_log, tasks
 from earmark.store.wakeups import Topic
+from earmark.store.words import words_of
 
 
 def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
@@ -49,11 +50,11 @@ def lines(
     limit: int = 1000,
 ) -> Sequence[sa.Row[Any]]:
     """Log lines with a number above `after`, in order; only those with the words of
-    `containing`, in any case, if given."""
+    `containing`, in any case, if given. Raises `BadInput` for too many words."""
     query = sa.select(task_log).where(
         task_log.c.task_id == task_id, task_log.c.number > after
     )
-    for word in containing.split():
+    for word in words_of(containing):
         query = query.where(task_log.c.text.icontains(word, autoescape=True))
     return tx.execute(query.order_by(task_log.c.number).limit(limit)).all()
 
