@@ -59,6 +59,19 @@ def test_a_ticket_is_good_once(ann: Watcher) -> None:
     assert ann.join(ticket).ending()["code"] == "ticket"
 
 
+@pytest.mark.parametrize("field", ["ticket", "vm", "instead_of"])
+@pytest.mark.parametrize("odd", ["\ud800", "\0"])
+def test_a_first_message_that_no_store_takes_is_refused(
+    ann: Watcher, field: str, odd: str
+) -> None:
+    ticket = ann.ticket("web02")
+    if field == "instead_of":
+        stream = ann.join(ticket, instead_of=odd)
+    else:
+        stream = ann.join(ticket | {field: odd})
+    assert stream.ending()["code"] == "ticket"
+
+
 def test_of_many_who_use_a_ticket_at_once_one_gets_in(ann: Watcher) -> None:
     ticket = ann.ticket("app01")
     with ThreadPoolExecutor(6) as pool:
