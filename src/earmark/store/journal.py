@@ -96,6 +96,19 @@ def note_many(
     tx.execute(sa.insert(audit), rows)
 
 
+def done_since(
+    tx: Transaction, actor: str, action: str, task_ids: Sequence[str], since: str
+) -> set[str]:
+    """Those of these tasks to which the actor did it later than `since`, an id."""
+    query = sa.select(audit.c.task_id).where(
+        audit.c.task_id.in_(task_ids),
+        audit.c.actor == actor,
+        audit.c.action == action,
+        audit.c.id > since,
+    )
+    return {row.task_id for row in tx.execute(query)}
+
+
 def note_deed(
     tx: Transaction, deed_id: str, actor: str, action: str, data: Mapping[str, Any]
 ) -> None:
