@@ -31,6 +31,9 @@ MOST_FILES = 65536
 #: A thread that has not ended by then, such as one that asks an author's page which
 #: does not answer, is not waited for: nothing is half written that the store keeps.
 END_SECONDS = 3.0
+#: So often each end of a console is asked whether it is there, and so long it may take
+#: to answer: until then a worker that stands still looks like a still picture.
+PING_SECONDS = 5.0
 READY = "web ready"
 
 
@@ -135,6 +138,8 @@ class WebServer(uvicorn.Server):
             ws="websockets-sansio",
             # What a console sends is packed already, or not worth it.
             ws_per_message_deflate=False,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
