@@ -53,6 +53,13 @@ class Program:
         self.said = self._process.stdout.readline().decode().strip()
         assert " ready " in self.said, f"{self.said!r}: {self._log.read_text()}"
 
+    def pids(self) -> list[int]:
+        """It and its children."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [pid, *map(int, children.split())]
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
         """End it; returns how long that took."""
         if self._process is None:

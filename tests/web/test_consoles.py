@@ -4,6 +4,7 @@ comes through the web process is what a browser's client would get."""
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -57,6 +58,38 @@ def test_a_ticket_is_good_once(ann: Watcher) -> None:
     ticket = ann.ticket("web02")
     ann.join(ticket).ready()
     assert ann.join(ticket).ending()["code"] == "ticket"
+
+
+@pytest.mark.parametrize("field", ["ticket", "vm", "instead_of"])
+@pytest.mark.parametrize("odd", ["\ud800", "\0"])
+def test_a_first_message_that_no_store_takes_is_refused(
+    ann: Watcher, field: str, odd: str
+) -> None:
+    ticket = ann.ticket("web02")
+    if field == "instead_of":
+        stream = ann.join(ticket, instead_of=odd)
+    else:
+        stream = ann.join(ticket | {field: odd})
+    assert stream.ending()["code"] == "ticket"
+
+
+@pytest.mark.slow
+def test_a_worker_that_stands_still_is_told(tmp_path: Path) -> None:
+    """A picture that does not change looks the same."""
+    with House(tmp_path) as house, Watcher(house) as ann:
+        house.worker.start()
+        house.add_lab()
+        stream = ann.look("web01")
+        pids = house.worker.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            stopped = time.monotonic()
+            assert stream.ending()["code"] == "worker-lost"
+            assert time.monotonic() - stopped < 15
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_of_many_who_use_a_ticket_at_once_one_gets_in(ann: Watcher) -> None:

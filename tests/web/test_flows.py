@@ -177,6 +177,16 @@ def test_a_provider_is_verified_and_then_added(house: House) -> None:
         assert not any(clear in page for page in seen)
 
 
+def test_a_form_that_was_changed_is_not_taken_for_the_one_that_was_sent(
+    house: House,
+) -> None:
+    sent_first = form_of(house, "moor", password=PASSWORD)
+    house.ended(task_in(house.post("/providers", **sent_first).headers["location"]))
+    answer = house.post("/providers", **sent_first | {"name": "heath"})
+    assert answer.status_code == 422
+    assert "Location" not in answer.headers
+
+
 def test_an_empty_secret_keeps_the_one_that_was_sealed(house: House) -> None:
     wrong = form_of(house, "west", password=PASSWORD, username="somebody")
     wait = house.post("/providers", **wrong).headers["location"]

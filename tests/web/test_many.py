@@ -6,6 +6,8 @@ import re
 from html import unescape
 from urllib.parse import urlencode
 
+import pytest
+
 from earmark.domain.ids import new_id
 from earmark.domain.task import Task
 from tests.engine.world import Make
@@ -102,6 +104,32 @@ def test_what_was_chosen_must_be_something_and_not_too_much(desk: Desk) -> None:
     assert "at most 100" in desk.page(f"/tasks/bulk?{urlencode(many)}&verb=retry", 400)
     form = {"verb": "retry", "idempotency_key": "short", "task": new_id()}
     assert "no key of a form" in desk.send("/tasks/bulk", 400, **form)
+
+
+@pytest.mark.parametrize("verb", ["cancel", "delete"])
+def test_a_form_that_is_sent_again_after_a_crash_tells_of_all(
+    desk: Desk, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server died when it had done a part of it; or two of them do it at once."""
+    stage = desk.stage
+    names = ("hat", "cup", "bell")
+    if verb == "delete":
+        tasks = [desk.failed(name) for name in names]
+    else:
+        tasks = [stage.ask(Make(provider="p-1", what=name)) for name in names]
+    page = question(desk, verb, *tasks)
+
+    def die(*_: object) -> None:
+        raise RuntimeError("the server died here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("earmark.store.journal.note_deed", die)
+        with pytest.raises(RuntimeError):
+            do(desk, page)
+    done = {"cancel": "asked to stop", "delete": "deleted"}[verb]
+    said = told(desk, do(desk, page))
+    assert f"3 tasks {done}." in said
+    assert "Not" not in said
 
 
 def test_the_way_back_is_a_list_of_tasks_and_nothing_else(desk: Desk) -> None:

@@ -218,3 +218,26 @@ def test_no_page_complains(page: Page, house: House) -> None:
         page.goto(house.url + path)
         expect_live(page)
     assert complaints == []
+
+
+def test_ages_stay_true_when_the_computers_clock_is_set(
+    page: Page, house: House
+) -> None:
+    page.goto(f"{house.url}/tasks")
+    expect_live(page)
+    age = page.locator("main tbody time").first
+    expect(age).to_have_text(re.compile(r"just now|\d+ (s|min) ago"))
+    for hours in (3, -3):
+        page.evaluate(
+            """hours => {
+              const before = Date.now;
+              Date.now = () => before() + hours * 3600_000;
+            }""",
+            hours,
+        )
+        page.wait_for_function(
+            "seen => document.querySelector('main tbody time').textContent !== seen",
+            arg=age.text_content(),
+            timeout=SLOW,
+        )
+        expect(age).to_have_text(re.compile(r"just now|\d+ (s|min) ago"))

@@ -87,6 +87,24 @@ def test_a_topic_that_no_page_shows_is_refused(house: House, topics: str) -> Non
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "topic",
+    ["vms:q=" + "+".join("a" * 999), "tasks:q=" + "+".join("a" * 999), "vms:q=%00"],
+)
+def test_a_topic_that_no_store_can_look_for_is_refused(topic: str) -> None:
+    """One watcher asks for all pages: with this among them, it could for none."""
+    with pytest.raises(BadInput):
+        parse(topic)
+
+
+@pytest.mark.parametrize("time", ["since=0001-01-01", "until=9999-12-31T23:10"])
+def test_a_time_at_the_end_of_the_calendar_can_be_watched(
+    engine: Engine, time: str
+) -> None:
+    topics = parse(f"tasks:{time}")
+    assert engine.read(lambda tx: Composer().compose(tx, topics))
+
+
 def test_the_end_of_the_server_is_the_end_of_its_streams(quiet_house: House) -> None:
     house = quiet_house
     with ExitStack() as stack:

@@ -102,6 +102,37 @@ def test_a_filter_that_cannot_be_is_told_and_kept_in_the_form(
     assert said in told.json()["detail"] + told.json().get("hint", "")
 
 
+def test_a_search_has_so_many_words(desk: Desk) -> None:
+    words = "+".join(["zz"] * 21)
+    log = f"/tasks/{desk.failed().id}/log?q={words}"
+    lists = (f"/vms?q={words}", f"/tasks?q={words}", f"/api/v1/tasks?q={words}")
+    for address in (log, *lists):
+        answer = desk.client.get(address)
+        assert answer.status_code == 400
+        assert "at most 20" in answer.text
+    assert listed(desk, "q=" + "+".join(["zz"] * 20)) == []
+
+
+def test_the_first_and_the_last_day_of_the_calendar_are_days(desk: Desk) -> None:
+    desk.stage.ask(Make(provider="p-1", what="bell"))
+    for words in ("since=0001-01-01", "until=9999-12-31T23:10"):
+        assert listed(desk, words) == ["Make bell"]
+
+
+def test_an_address_or_a_form_with_a_nul_is_refused(desk: Desk) -> None:
+    for address in (
+        "/vms?q=%00",
+        "/tasks?user=%00",
+        "/tasks/%00/wait",
+        "/vms?deed=%00",
+    ):
+        assert desk.client.get(address).status_code == 400, address
+    for path in ("/tenants", "/tasks/bulk", "/vms/actions"):
+        sent = {"name": "\0", "task": "\0", "vm": "\0", "verb": "cancel"}
+        answer = desk.client.post(path, data=sent)
+        assert answer.status_code == 400, path
+
+
 def test_a_long_history_is_entered_near_the_time(desk: Desk) -> None:
     desk.stage.ask(Make(provider="p-1", what="bell"))
     now = desk.stage.engine.read(lambda tx: tx.now)

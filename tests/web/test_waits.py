@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
+import threading
+from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,9 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from earmark.commands import VerifyCredentials
 from earmark.domain.errors import BadInput, UnknownName
 from earmark.domain.settings import Settings
 from earmark.domain.task import Task
+from earmark.engine.cancel import cancel
+from earmark.engine.enqueue import transact
 from earmark.engine.pace import FEWEST, Expected
 from earmark.store import schema, tasks
 from earmark.web import continuations
@@ -24,6 +33,7 @@ from earmark.web.site import Form, Site, posting, site_of
 from tests.engine.world import Make
 
 from .deciding import Client, Desk
+from .house import House
 
 
 def wait_of(task: Task) -> str:
@@ -151,6 +161,41 @@ def test_no_continuation_leads_away(desk: Desk, address: str) -> None:
     assert "leads away from here" in page
 
 
+def test_a_continuation_that_leads_back_to_its_wait_is_refused(desk: Desk) -> None:
+    register_continuation("round", lambda site, task: f"/tasks/{task}/wait?next=round")
+    task = desk.stage.run(Make(provider="p-1", what="bell"))
+    page = desk.page(f"/tasks/{task.id}/wait?next=round", 400)
+    assert "leads back to its own wait" in page
+
+
+def test_a_continuation_that_does_not_answer_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(continuations, "ANSWER_SECONDS", 0.1)
+    answered = threading.Event()
+
+    def silent(site: Site, task_id: str) -> str:
+        answered.wait(20)
+        return "/"
+
+    register_continuation("silent", silent)
+    task = desk.stage.run(Make(provider="p-1", what="bell"))
+    try:
+        page = desk.page(f"/tasks/{task.id}/wait?next=silent", 503)
+    finally:
+        answered.set()
+    assert "has not answered for 0.1 s" in page
+
+
+def test_a_continuation_that_would_end_the_process_does_not(desk: Desk) -> None:
+    def ending(site: Site, task_id: str) -> str:
+        raise SystemExit(3)
+
+    register_continuation("ending", ending)
+    task = desk.stage.run(Make(provider="p-1", what="bell"))
+    desk.page(f"/tasks/{task.id}/wait?next=ending", 500)
+
+
 def test_a_wait_is_its_owners(desk: Desk) -> None:
     task = asked(desk)
     panel = f'id="wait-panel-{task.id}"'
@@ -161,3 +206,36 @@ def test_a_wait_is_its_owners(desk: Desk) -> None:
     assert panel not in desk.page(wait_of(task), 404)
     assert task.title not in streamed(desk, task)
     desk.send(f"/tasks/{task.id}/background", 404)
+
+
+BLOCKING = """
+import time
+from earmark.web.continuations import register_continuation
+register_continuation("silent", lambda site, task_id: time.sleep(60) or "/")
+ROUTES = []
+"""
+
+
+def test_an_authors_page_that_blocks_takes_nobody_elses_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty wait for it, more than there are threads; others go on, and so does the
+    end of the server."""
+    (tmp_path / "blocking.py").write_text(BLOCKING)
+    monkeypatch.setenv("EARMARK_PAGES", "blocking")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), *sys.path)))
+    with House(tmp_path) as house:
+        command = VerifyCredentials(name="a", kind="lab", settings={}, secrets={})
+        task = transact(house.engine, lambda tx: command.enqueue(tx))
+        cancel(house.engine, task.id, "test")
+        path = f"/tasks/{task.id}/wait?next=silent"
+        asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+        port = int(house.url.rpartition(":")[2])
+        with ExitStack() as stack:
+            for _ in range(50):
+                socket_ = socket.create_connection(("127.0.0.1", port))
+                stack.enter_context(socket_).sendall(asked)
+            for _ in range(50):
+                assert house.get("/tasks", timeout=5).status_code == 200
+            assert house.web.stop() < 6

@@ -15,6 +15,7 @@ from earmark.engine.pace import Expected, Paces
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders, providers, tasks, templates, vms
 from earmark.store.tasks import from_row, select_tasks
+from earmark.store.words import words_of
 
 PAGE = 100
 #: Words are looked for in so many tasks that fit the rest of the filter, and no more at
@@ -22,6 +23,9 @@ PAGE = 100
 LOOKED_THROUGH = 20_000
 #: The clocks of hosts that ask for tasks are not further than that from the store's.
 CLOCKS_AGREE = timedelta(hours=2)
+#: Beyond these there is no such time before, or after.
+_FIRST = datetime.min.replace(tzinfo=UTC) + CLOCKS_AGREE
+_LAST = datetime.max.replace(tzinfo=UTC) - CLOCKS_AGREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +242,11 @@ def _in_time(which: TaskFilter, now: datetime) -> Iterator[sa.ColumnElement[bool
     if first is not None:
         yield tasks.c.created_at >= first
         if by_id:
-            yield tasks.c.id >= first_id(first - CLOCKS_AGREE)
+            yield tasks.c.id >= first_id(max(first, _FIRST) - CLOCKS_AGREE)
     if last is not None:
         yield tasks.c.created_at < last
         if by_id:
-            yield tasks.c.id < first_id(last + CLOCKS_AGREE)
+            yield tasks.c.id < first_id(min(last, _LAST) + CLOCKS_AGREE)
 
 
 def _words(text: str) -> list[sa.ColumnElement[bool]]:
@@ -251,7 +255,7 @@ def _words(text: str) -> list[sa.ColumnElement[bool]]:
             tasks.c.title.icontains(word, autoescape=True),
             tasks.c.message.icontains(word, autoescape=True),
         )
-        for word in text.split()
+        for word in words_of(text)
     ]
 
 

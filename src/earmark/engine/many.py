@@ -87,7 +87,7 @@ def carry_out(
     engine: Engine, deed: Deed, ids: Sequence[str], who: str, deed_id: str
 ) -> None:
     """Do it to each of the tasks, and write down what came of it under `deed_id`, a
-    UUID; the same one again changes nothing."""
+    UUIDv7 of when it was asked for; the same one again changes nothing."""
     if engine.read(lambda tx: journal.deed(tx, deed_id)) is not None:
         return
     one = _one(engine, deed, who, deed_id)
@@ -103,6 +103,12 @@ def carry_out(
             refused.append((task_id, "It is not there any more."))
         except (Rejected, BadInput) as error:
             refused.append((task_id, str(error)))
+    # Sent twice, or again after a crash: what was done for it already is no refusal.
+    ids_refused = [task_id for task_id, _ in refused]
+    before = engine.read(
+        lambda tx: journal.done_since(tx, who, deed, ids_refused, deed_id)
+    )
+    refused = [it for it in refused if it[0] not in before]
     told = [
         {"task": task_id, "title": titles.get(task_id, task_id), "why": why}
         for task_id, why in refused[:TOLD]

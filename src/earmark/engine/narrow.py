@@ -12,6 +12,7 @@ from earmark.domain.states import Outcome, TaskState
 from earmark.engine.browse import TaskFilter
 from earmark.store import inventory
 from earmark.store.database import Transaction
+from earmark.store.words import words_of
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -37,6 +38,7 @@ def filter_of(words: Mapping[str, str]) -> TaskFilter:
     An object may still be named rather than identified: see `named`.
     """
     said = {name: words.get(name, "").strip() for name in FILTERS}
+    words_of(said["q"])
     kind, ref = _object(said["object"])
     since = _moment("since", said["since"])
     until = _moment("until", said["until"])

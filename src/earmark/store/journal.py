@@ -10,6 +10,7 @@ from earmark.store import dialect
 from earmark.store.database import Transaction
 from earmark.store.schema import audit, task_log, tasks
 from earmark.store.wakeups import Topic
+from earmark.store.words import words_of
 
 
 def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
@@ -49,11 +50,11 @@ def lines(
     limit: int = 1000,
 ) -> Sequence[sa.Row[Any]]:
     """Log lines with a number above `after`, in order; only those with the words of
-    `containing`, in any case, if given."""
+    `containing`, in any case, if given. Raises `BadInput` for too many words."""
     query = sa.select(task_log).where(
         task_log.c.task_id == task_id, task_log.c.number > after
     )
-    for word in containing.split():
+    for word in words_of(containing):
         query = query.where(task_log.c.text.icontains(word, autoescape=True))
     return tx.execute(query.order_by(task_log.c.number).limit(limit)).all()
 
@@ -93,6 +94,19 @@ def note_many(
         for task_id in task_ids
     ]
     tx.execute(sa.insert(audit), rows)
+
+
+def done_since(
+    tx: Transaction, actor: str, action: str, task_ids: Sequence[str], since: str
+) -> set[str]:
+    """Those of these tasks to which the actor did it later than `since`, an id."""
+    query = sa.select(audit.c.task_id).where(
+        audit.c.task_id.in_(task_ids),
+        audit.c.actor == actor,
+        audit.c.action == action,
+        audit.c.id > since,
+    )
+    return {row.task_id for row in tx.execute(query)}
 
 
 def note_deed(

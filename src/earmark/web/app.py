@@ -2,11 +2,12 @@
 
 import asyncio
 import ipaddress
+import os
 import resource
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -27,6 +28,12 @@ GRACE_SECONDS = 2
 UNREAD_SECONDS = 0.5
 #: Files and connections that the process may have open, if the system allows so many.
 MOST_FILES = 65536
+#: A thread that has not ended by then, such as one that asks an author's page which
+#: does not answer, is not waited for: nothing is half written that the store keeps.
+END_SECONDS = 3.0
+#: So often each end of a console is asked whether it is there, and so long it may take
+#: to answer: until then a worker that stands still looks like a still picture.
+PING_SECONDS = 5.0
 READY = "web ready"
 
 
@@ -41,7 +48,7 @@ def serve(
     """
     listener = listener or open_listener(settings.bind)
     _allow_many_connections()
-    WebServer(engine, settings).run(sockets=[listener])
+    WebServer(engine, settings, _end_anyway).run(sockets=[listener])
 
 
 def open_listener(bind: str) -> socket.socket:
@@ -64,6 +71,12 @@ def open_listener(bind: str) -> socket.socket:
             hint="Stop what listens there, or choose another port with EARMARK_BIND.",
         ) from error
     return listener
+
+
+def _end_anyway() -> None:
+    timer = threading.Timer(END_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _allow_many_connections() -> None:
@@ -102,9 +115,16 @@ def _address(bind: str) -> tuple[str, int]:
 
 
 class WebServer(uvicorn.Server):
-    """uvicorn, which ends the streams before it waits for answers to end."""
+    """uvicorn, which ends the streams before it waits for answers to end. `ending` is
+    called when it begins to."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        ending: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._ending = ending
         app = create_app(engine, settings, load_pages(settings.pages))
         self._watcher: Watcher = app.state.site.watcher
         self._consoles: Meetings = app.state.site.consoles
@@ -118,6 +138,8 @@ class WebServer(uvicorn.Server):
             ws="websockets-sansio",
             # What a console sends is packed already, or not worth it.
             ws_per_message_deflate=False,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         super().__init__(config)
@@ -131,6 +153,7 @@ class WebServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye to every page, then end."""
+        self._ending()
         self._watcher.close()
         await self._consoles.close()
         asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._leave_unread)

@@ -6,20 +6,29 @@ that name. Names are on a list, never stored methods or addresses; authors add t
 with `register_continuation`.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 
 from starlette.responses import Response
 
-from earmark.domain.errors import BadInput, UnknownName
+from earmark.domain.errors import BadInput, Unavailable, UnknownName
 from earmark.domain.task import Task
+from earmark.engine.authored import in_ctx
 from earmark.web.site import Site, go
 from earmark.web.views import TaskView
 
 _NAME = re.compile(r"[\w-]{1,64}")
 #: An address on this site, which no browser reads as another's.
 _HERE = re.compile(r"/(?![/\\])[^\s\\]*")
+#: So many threads ask one continuation at a time. It is code of others and may block,
+#: and must not take the threads of all pages then.
+AT_ONCE = 4
+#: How long its answer is waited for.
+ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,33 @@ def wait_href(task_id: str, next: str) -> str:
     return f"/tasks/{task_id}/wait?next={next}"
 
 
-def go_on(site: Site, task_id: str, next: str) -> Response:
+async def go_on(site: Site, task_id: str, next: str) -> Response:
     """Answer a wait that is over. Raises `BadInput` for a continuation that leads to
-    somewhere else than this site."""
-    address = find(next).then(site, task_id)
+    somewhere else than this site, or back to its own wait; `Unavailable` for one that
+    does not answer in `ANSWER_SECONDS`."""
+    ask = partial(find(next).then, site, task_id)
+    asking = asyncio.get_running_loop().run_in_executor(_threads_of(next), in_ctx, ask)
+    try:
+        address = await asyncio.wait_for(asking, ANSWER_SECONDS)
+    except TimeoutError as silence:
+        raise Unavailable(
+            f"What follows this wait, {next!r}, has not answered for "
+            f"{ANSWER_SECONDS:g} s.",
+            hint=f"Load this page again, or open the task: /tasks/{task_id}",
+        ) from silence
     if not _HERE.fullmatch(address):
         raise BadInput(
             f"The continuation {next!r} leads away from here.",
             hint="Its `then` must return an address that begins with one slash.",
         )
+    if address.startswith(f"/tasks/{task_id}/wait"):
+        raise BadInput(
+            f"The continuation {next!r} leads back to its own wait.",
+            hint=f"Open the task instead: /tasks/{task_id}",
+        )
     return go(address)
+
+
+@cache
+def _threads_of(next: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AT_ONCE, f"earmark-{next}")

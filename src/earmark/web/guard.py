@@ -35,7 +35,8 @@ class Guard:
         """Let a request in, or answer it here."""
         if scope["type"] == "websocket":
             # A browser asks for these from any page; its `Origin` tells which.
-            if refusal_of("CONNECT", Headers(scope=scope)) is not None:
+            refused = refusal_of("CONNECT", Headers(scope=scope)) is not None
+            if refused or _holds_nul(scope):
                 await send({"type": "websocket.close"})
             else:
                 await self._app(scope, receive, send)
@@ -44,6 +45,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         refusal = refusal_of(scope["method"], Headers(scope=scope))
+        if refusal is None and _holds_nul(scope):
+            refusal = 400, "No address of Earmark has a NUL in it.\n"
         if refusal is not None:
             status, text = refusal
             await PlainTextResponse(text, status)(scope, receive, send)
@@ -74,6 +77,11 @@ def refusal_of(method: str, headers: Headers) -> tuple[int, str] | None:
     if not length.isdigit() or int(length) > BODY_LIMIT:
         return 413, f"At most {BODY_LIMIT} bytes at a time.\n"
     return None
+
+
+def _holds_nul(scope: Scope) -> bool:
+    # No name and no id has one, and PostgreSQL takes none in a question.
+    return "\0" in scope["path"] or b"%00" in scope["query_string"]
 
 
 def _is_foreign(headers: Headers, host: str) -> bool:

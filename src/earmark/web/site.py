@@ -126,6 +126,7 @@ def posting(
     async def endpoint(request: Request) -> Response:
         sent = await request.form(max_files=0, max_fields=_MOST_FIELDS)
         form = {name: value for name, value in sent.items() if isinstance(value, str)}
+        _refuse_odd("".join(form.values()))
         if len(form) != len(sent.multi_items()):
             raise BadInput("Each field of a form is sent once.", hint="Go back.")
         return await run_in_threadpool(handler, request, form)
@@ -144,11 +145,20 @@ def choosing(
         items = [(field, it) for field, it in sent.multi_items() if field != name]
         form = {field: it for field, it in items if isinstance(it, str)}
         chosen = tuple(dict.fromkeys(str(it) for it in sent.getlist(name)))
+        _refuse_odd("".join((*form.values(), *chosen)))
         if len(form) != len(items):
             raise BadInput("Each field of a form is sent once.", hint="Go back.")
         return await run_in_threadpool(handler, request, form, few(chosen))
 
     return endpoint
+
+
+def _refuse_odd(text: str) -> None:
+    """Raise `BadInput` for what not both stores can keep, nor a page show."""
+    if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise BadInput(
+            "The form holds a NUL, or half a sign.", hint="Go back, and type it anew."
+        )
 
 
 def few(chosen: tuple[str, ...]) -> tuple[str, ...]:

@@ -101,6 +101,8 @@ async def _first_message(browser: WebSocket, console: str) -> _Asked:
             said: Any = json.loads(await browser.receive_text())
         ticket = Ticket(console, str(said["vm"]), str(said["ticket"]))
         before = str(said.get("instead_of") or "")
+        if not f"{ticket.vm}{ticket.secret}{before}".isprintable():
+            raise ValueError("not all of it can be asked of a store")
         return _Asked(ticket, said.get("take_over") is True, before)
     except (TimeoutError, ValueError, TypeError, KeyError, AttributeError):
         raise Refusal("ticket", "The first message must hold a ticket.") from None

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from earmark.domain.errors import BadInput
 from earmark.engine.narrow import filter_of
+from earmark.store.words import words_of
 
 MOST = 8
 #: Rows of one list that are kept up to date.
@@ -64,6 +65,10 @@ def _topic(word: str) -> PageTopic:
     if not good:
         raise BadInput(f"No page shows the topic {word[:80]!r}.")
     topic = PageTopic(name, about)
+    # One watcher reads for all pages: what no store can look for never reaches it.
+    if "\0" in "".join(topic.query.values()):
+        raise BadInput(f"No page shows the topic {word[:80]!r}.")
+    words_of(topic.query.get("q", ""))
     if name == "tasks":
         filter_of(topic.query)
     return topic

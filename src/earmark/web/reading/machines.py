@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from earmark.domain.errors import UnknownName
 from earmark.store import inventory, schema, workers
 from earmark.store.database import Transaction
+from earmark.store.words import words_of
 from earmark.web.reading import tasks as reading_tasks
 from earmark.web.views import (
     DiskView,
@@ -23,10 +24,10 @@ PAGE = 100
 
 def list_vms(tx: Transaction, q: str = "", after: str = "") -> list[sa.Row[Any]]:
     """Read a page of VMs by name, and one more if there is more. Each word of `q` is in
-    the VM's name or in its provider's."""
+    the VM's name or in its provider's. Raises `BadInput` for too many words."""
     vms, providers = schema.vms, schema.providers
     query = inventory.select_vms().order_by(vms.c.name, vms.c.id).limit(PAGE + 1)
-    for word in q.split():
+    for word in words_of(q):
         of_provider = sa.select(providers.c.id).where(
             providers.c.name.icontains(word, autoescape=True)
         )

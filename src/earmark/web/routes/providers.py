@@ -10,7 +10,7 @@ from starlette.routing import Route
 from earmark.commands import RefreshProvider
 from earmark.commands.onboarding import refuse_taken
 from earmark.domain.connector import Connector
-from earmark.domain.errors import BadInput, EarmarkError
+from earmark.domain.errors import BadInput, EarmarkError, KeyReused
 from earmark.domain.task import LOCAL_OWNER
 from earmark.engine.enqueue import asked_before, open_tx
 from earmark.store import drafts, inventory
@@ -111,6 +111,8 @@ def add_provider(request: Request, form: Form) -> Response:
         draft = _draft_of(request, form)
         sent = _sent(request, connector, form, draft)
         task = site.transact(lambda tx: verify(tx, sent, key, draft))
+    except KeyReused:
+        raise
     except EarmarkError as error:
         # Sent twice, the first may have used up the draft, or taken the name.
         before = site.read(lambda tx: asked_before(tx, LOCAL_OWNER, key or ""))

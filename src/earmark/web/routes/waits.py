@@ -27,16 +27,20 @@ async def wait(request: Request) -> Response:
     if request.query_params.get("hold") == "1":
         watcher = site_of(request).watcher
         await watcher.over(request.path_params["task"], HOLD_SECONDS)
-    return await run_in_threadpool(_answer, request)
-
-
-def _answer(request: Request) -> Response:
-    site, task_id = site_of(request), request.path_params["task"]
     name = request.query_params.get("next", "task")
+    page = await run_in_threadpool(_still, request, name)
+    if page is not None:
+        return page
+    return await go_on(site_of(request), request.path_params["task"], name)
+
+
+def _still(request: Request, name: str) -> Response | None:
+    """The page of a wait; None when it is over."""
+    site, task_id = site_of(request), request.path_params["task"]
     find(name)
     task, waited = site.read(lambda tx: _look(tx, task_id))
     if task.over:
-        return go_on(site, task_id, name)
+        return None
     address = wait_href(task_id, name)
     page = WaitPage(
         task=task,

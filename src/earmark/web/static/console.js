@@ -126,11 +126,11 @@ class Attempt {
     this.ending = code;
     clearTimeout(this.timer);
     this.rfb?.disconnect();
-    if (this.drawn) patientUntil = Date.now() + PATIENCE;
+    if (this.drawn) patientUntil = performance.now() + PATIENCE;
     if (code === "in-use") {
       show("ended", text);
       inUse.showModal();
-    } else if (PASSING.has(code) && Date.now() < patientUntil) {
+    } else if (PASSING.has(code) && performance.now() < patientUntil) {
       show("connecting", `${text} Connecting again.`);
       setTimeout(() => this === current && attempt(false), PAUSE);
     } else {
@@ -141,7 +141,7 @@ class Attempt {
 
 function begin(takeOver) {
   show("connecting", "Asking for the console.");
-  patientUntil = Date.now() + PATIENCE;
+  patientUntil = performance.now() + PATIENCE;
   attempt(takeOver);
 }
 

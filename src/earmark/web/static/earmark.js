@@ -37,6 +37,22 @@
 
   // --- Times: relative, by the server's clock ------------------------------------
   let ahead = 0; // by how many milliseconds the server's clock is ahead of ours
+  let offset = Date.now() - performance.now(); // changes when our clock is set
+
+  let setting = false;
+
+  // Ours was set, or this computer slept: ask the server what time it is.
+  async function setClock() {
+    const now = Date.now() - performance.now();
+    if (setting || Math.abs(now - offset) < 2000) return;
+    setting = true;
+    const answer = await fetch("/healthz", { cache: "no-store" }).catch(() => null);
+    setting = false;
+    const said = Date.parse(answer?.headers.get("date"));
+    if (!said) return; // asked again in a second
+    offset = now;
+    ahead = said - Date.now();
+  }
 
   function told(milliseconds) {
     const seconds = Math.max(0, Math.round(Math.abs(milliseconds) / 1000));
@@ -195,6 +211,7 @@
   }
 
   function listenAgainIfSilent() {
+    heardAt = Math.min(heardAt, Date.now()); // our clock may have been set back
     if (!connection || document.hidden || Date.now() - heardAt < SILENCE) return;
     heardAt = Date.now();
     isLive(false);
@@ -272,6 +289,9 @@
     for (const box of document.querySelectorAll("[data-choose]")) note(box);
     refine();
     listen();
-    setInterval(tellTimes, 1000);
+    setInterval(() => {
+      setClock();
+      tellTimes();
+    }, 1000);
   });
 })();
