@@ -5,6 +5,7 @@ Whatever the number of browsers, a change costs one reading transaction; see `co
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -103,27 +104,33 @@ class Watcher:
             self._signal = changed
             while not self._closed:
                 began = time.monotonic()
+                look_again = math.inf
                 try:
-                    self._round()
+                    look_again = self._round()
                 except EarmarkError as error:
                     _log.warning("the pages cannot be kept up to date: %s", error)
                 except Exception:  # noqa: BLE001 - one bad round must not be the last
                     _log.exception("a round of the watcher failed")
-                rest = self._composer.rests_until - time.monotonic()
+                rest = look_again - time.monotonic()
                 changed.wait(max(0.0, min(SAFETY_SECONDS, rest)))
                 time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
 
-    def _round(self) -> None:
+    def _round(self) -> float:
+        """Look once for all. Returns when, by the monotonic clock, there is something
+        to look at again although nothing is heard of a change."""
+        look_again = math.inf
         with self._lock:
             streams, waits = set(self._streams), set(self._waits)
         if streams:
             topics = {topic for stream in streams for topic in stream.topics}
             shown = self._engine.read(lambda tx: self._composer.compose(tx, topics))
             self._tell(streams, shown)
+            look_again = self._composer.rests_until
         if waits:
             ids = {task_id for task_id, _ in waits}
             ended = self._engine.read(lambda tx: tasks.over(tx, ids))
             self._release({wait for wait in waits if wait[0] in ended})
+        return look_again
 
     def _tell(self, streams: set[Stream], shown: Shown) -> None:
         before, self._shown = self._shown, shown
