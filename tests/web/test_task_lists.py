@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from earmark.domain.task import Task
 from earmark.engine import browse
+from earmark.engine.narrow import filter_of
 from earmark.store.schema import tasks
 from tests.engine.world import Make, MakeBlindly
 
@@ -155,3 +156,17 @@ def test_the_form_shows_times_as_its_fields_can(desk: Desk) -> None:
     page = desk.page("/tasks?since=2026-03-14&until=2026-03-14T12:00:30%2B01:00")
     assert 'name="since" value="2026-03-14T00:00"' in page
     assert 'name="until" value="2026-03-14T11:00"' in page
+
+
+def test_an_open_page_looks_through_little_again(
+    desk: Desk, three: Sequence[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked with every change, for as long as the page is open."""
+    found = filter_of({"q": "bell"})
+
+    def newer() -> int:
+        return desk.stage.engine.read(lambda tx: browse.count_since(tx, found, ""))
+
+    assert newer() == 1
+    monkeypatch.setattr(browse, "LOOKED_AGAIN", 2)
+    assert newer() == 0

@@ -142,7 +142,7 @@ class Composer:
             newer = 0
             if "older" not in query:
                 newest = topic.rows[0] if topic.rows else ""
-                newer = tasks.count_newer(tx, filter_of(query), newest)
+                newer = browse.count_since(tx, filter_of(query), newest)
             chip = self._press(fragments.tasks_new, newer, tasks_href(query))
             shown[topic] = (chip, *rows)
         return shown
