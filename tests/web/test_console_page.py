@@ -128,3 +128,18 @@ def test_it_opens_again_after_its_worker_has_died(
     tab.get_by_role("button", name="Reconnect").click()
     expect_state(tab, "connected")
     expect_line(tab, 3, "before_")
+
+
+def test_who_reloads_after_the_server_died_is_not_asked(
+    page: Page, quiet_house: House
+) -> None:
+    house = quiet_house
+    house.worker.start()
+    house.add_lab()
+    tab = open_console(page, house, "web01")
+    expect_state(tab, "connected")
+    house.web.stop(signal.SIGKILL)
+    house.web.start()
+    tab.reload()
+    expect_state(tab, "connected")
+    expect(tab.get_by_role("dialog")).to_be_hidden()

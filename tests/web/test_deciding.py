@@ -214,7 +214,7 @@ def test_every_page_counts_what_needs_a_person(desk: Desk) -> None:
     for path in ("/vms", "/workers", f"/tasks/{fine.id}", "/nowhere"):
         page = desk.client.get(path).text
         assert hidden not in page
-        found = re.search(r'id="nav-needs".*</svg>(\d+)<', page)
+        found = re.search(r'id="nav-needs".*</svg><span>(\d+)<', page)
         assert found is not None
         assert found[1] == "2", "tasks are counted, not their parts"
     listed = desk.page("/tasks?needs=me")

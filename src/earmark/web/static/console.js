@@ -19,7 +19,10 @@ const PATIENCE = 30_000;
 const LOGGED_OUT = "You are logged out, or may not open this console. Load this page again.";
 
 let current = null; // the attempt that the page is about
-let before = ""; // the console that this page had last
+// The console that this page had last; a reload is the same page to whoever looks at it,
+// a second tab is not, even if it is a copy of this one.
+const reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+let before = (reloaded && sessionStorage.getItem(location.pathname)) || "";
 let patientUntil = 0;
 
 function show(state, text) {
@@ -84,6 +87,7 @@ class Attempt {
       instead_of: before, // ours, if it is still thought to be open
     };
     before = given.console;
+    sessionStorage.setItem(location.pathname, before);
     this.socket.addEventListener("open", () => this.socket.send(JSON.stringify(first)));
     this.socket.addEventListener("message", (event) => this.hear(event));
     this.socket.addEventListener("close", () => {
