@@ -166,10 +166,13 @@ def test_what_past_runs_took(
     assert "TEMP B-TREE" not in found
 
 
-def test_the_places_in_a_line(full: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("roles", [("operations",), ("a", "operations"), ("*",)])
+def test_the_places_in_a_line(
+    full: Engine, roles: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the line is long: a short one may as well be sorted."""
     monkeypatch.setattr(queue, "LINE", 8)
-    found = plan(full, lambda tx: queue.places(tx, [("default", "operations")]))
+    found = plan(full, lambda tx: queue.places(tx, {("default", "operations"): roles}))
     assert "ix_earmark_tasks_claim" in found
     assert "TEMP B-TREE" not in found
 
