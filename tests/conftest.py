@@ -2,16 +2,21 @@
 
 import importlib.util
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from earmark.app import open_engine
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
+from earmark.store import schema
+from earmark.store.database import Database
+from earmark.store.migrate import migrate
 from tests.peers.postgres import PostgresPeer, postgres_server
 
 BOTH_STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -38,13 +43,35 @@ def postgres() -> Iterator[PostgresPeer]:
         yield peer
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with all its tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "earmark.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+def _migrate(url: str) -> None:
+    """Make the tables, and forget which store this is: a copy is another one."""
+    database = Database(url)
+    migrate(database)
+    blank = sa.update(schema.installation).values(epoch="", heard=0)
+    database.write(lambda tx: tx.execute(blank))
+    database.close()
+
+
 @pytest.fixture(params=BOTH_STORES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once of each store."""
+    """A database, once of each store: with its tables where an engine is asked for,
+    since making them takes most of the time of a short test; else empty."""
+    migrated = "engine" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'earmark.db'}"
+        file = tmp_path / "earmark.db"
+        if migrated:
+            shutil.copyfile(request.getfixturevalue("migrated_file"), file)
+        return f"sqlite:///{file}"
     peer: PostgresPeer = request.getfixturevalue("postgres")
-    return peer.new_database()
+    return peer.copy_of(_migrate) if migrated else peer.new_database()
 
 
 @pytest.fixture

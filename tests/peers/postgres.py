@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,25 @@ class PostgresPeer:
     def __init__(self, admin_url: str) -> None:
         self._admin_url = admin_url
         self._count = 0
+        self._models: dict[Callable[[str], None], str] = {}
 
     def new_database(self) -> str:
         """Make an empty database; returns its URL."""
+        return self._create("template1")
+
+    def copy_of(self, make: Callable[[str], None]) -> str:
+        """Make a database like one that `make` was once given the URL of."""
+        if make not in self._models:
+            model = self.new_database()
+            make(model)
+            self._models[make] = str(make_url(model).database)
+        return self._create(self._models[make])
+
+    def _create(self, template: str) -> str:
         self._count += 1
         name = f"earmark_test_{self._count}"
         with psycopg.connect(self._admin_url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         url = make_url(self._admin_url).set(database=name)
         return url.render_as_string(hide_password=False)
 
