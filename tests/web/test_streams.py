@@ -300,7 +300,7 @@ def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
         "tasks": 2,
         "task": 4,
         "wait": 1,
-        "providers": 0,
+        "providers": 1,
         "templates": 1,
         "tenants": 1,
         "workers": 1,

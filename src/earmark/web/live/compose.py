@@ -165,8 +165,8 @@ class Composer:
 
     def _providers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         views = providers.provider_views(tx, inventory.list_providers(tx))
-        rows = tuple(self._press(fragments.provider_row, view) for view in views)
-        return dict.fromkeys(wanted, rows)
+        body = self._press(fragments.providers_body, tuple(views))
+        return dict.fromkeys(wanted, (body,))
 
     def _provider(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         ids = {topic.about for topic in wanted}
