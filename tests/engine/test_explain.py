@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from earmark.domain.command import WhenLocked
@@ -71,6 +72,36 @@ def test_it_says_how_many_come_before(stage: Stage) -> None:
     reason = reason_of(stage, tasks[1])
     assert reason is not None
     assert reason.text.endswith("it is the next one")
+
+
+@pytest.mark.parametrize(
+    ("crew", "end"),
+    [
+        ([["*"]], "2 tasks are before it"),
+        ([["a", "operations"]], "1 task is before it"),
+        ([["*"], ["a", "operations"]], "1 task is before it"),
+        ([["*"], ["operations"]], "it is the next one"),
+        ([["a"], ["operations"]], "it is the next one"),
+    ],
+)
+def test_what_the_same_workers_do_first_comes_before(
+    stage: Stage, crew: list[list[str]], end: str
+) -> None:
+    """Whichever of those who could do it comes next, it does that before."""
+    for number, roles in enumerate(crew):
+        stage.hire(f"w-{number}", everything(stage), roles)
+    others = [stage.ask(Make(provider="p-1", what=str(n))) for n in range(2)]
+    task = stage.ask(Make(provider="p-1", what="last"))
+
+    def give_roles(tx: Transaction) -> None:
+        for other, role in zip(others, "ab", strict=True):
+            here = schema.tasks.c.id == other.id
+            tx.execute(sa.update(schema.tasks).where(here).values(role=role))
+
+    stage.engine.write(give_roles)
+    reason = reason_of(stage, task)
+    assert reason is not None
+    assert reason.text.endswith(end)
 
 
 def test_what_is_to_be_tried_later_is_nobodys_obstacle(stage: Stage) -> None:

@@ -302,10 +302,12 @@ class Stage:
         self.engine.commands.register(made)
         return made
 
-    def hire(self, name: str, knows: list[list[str | int]]) -> None:
+    def hire(
+        self, name: str, knows: list[list[str | int]], roles: Sequence[str] = ("*",)
+    ) -> None:
         """A live worker, as its row tells."""
         values = {
-            "id": name, "zone": "default", "roles": ["*"], "commands": knows,
+            "id": name, "zone": "default", "roles": list(roles), "commands": knows,
             "slots": 1, "host": "h", "machine": "m", "pid": 1, "pid_started": 1.0,
         }  # fmt: skip
 

@@ -8,10 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from earmark.domain.states import Outcome, TaskState
-from earmark.engine.browse import TaskFilter, list_tasks
+from earmark.engine.browse import TaskFilter, list_tasks, unfinished
 from earmark.engine.runtime import Engine
 from earmark.store import durations, queue, tasks
 from earmark.store.database import Transaction
+from earmark.web.reading import tasks as reading
 from tests.store.test_queue import KNOWN, put, row
 
 MANY = 3000
@@ -30,7 +31,12 @@ STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
     """A history, a queue, and children; with the store's statistics or without."""
     roots = [
-        row(**ENDED, provider_id=f"p-{number % 2}" if number % 30 else None)
+        row(
+            **ENDED,
+            provider_id=f"p-{number % 2}" if number % 30 else None,
+            object_kind="vm",
+            object_id=f"vm-{number % 2}",
+        )
         for number in range(MANY)
     ]
     children = [
@@ -160,9 +166,34 @@ def test_what_past_runs_took(
     assert "TEMP B-TREE" not in found
 
 
-def test_the_places_in_a_line(full: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("roles", [("operations",), ("a", "operations"), ("*",)])
+def test_the_places_in_a_line(
+    full: Engine, roles: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the line is long: a short one may as well be sorted."""
     monkeypatch.setattr(queue, "LINE", 8)
-    found = plan(full, lambda tx: queue.places(tx, [("default", "operations")]))
+    found = plan(full, lambda tx: queue.places(tx, {("default", "operations"): roles}))
     assert "ix_earmark_tasks_claim" in found
     assert "TEMP B-TREE" not in found
+
+
+def test_the_newest_that_was_done_to_an_object(
+    full: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read from its end, however much was done to it."""
+    monkeypatch.setattr(reading, "RECENT", 3)
+    found = plans(full, lambda tx: reading.recent_on(tx, "vm", ["vm-0", "vm-1"]))[0]
+    assert "ix_earmark_tasks_object" in found
+    assert "Sort" not in found
+    assert "TEMP B-TREE" not in found
+
+
+def test_what_is_being_done_to_objects(full: Engine) -> None:
+    """What has ended is not looked at."""
+    found = plans(full, lambda tx: reading.busy_on(tx, "vm", ["vm-0", "vm-1"]))[0]
+    assert "ix_earmark_tasks_busy" in found
+
+
+def test_whether_an_object_is_busy(full: Engine) -> None:
+    found = plan(full, lambda tx: unfinished(tx, "Noop", "vm", "vm-0"))
+    assert "ix_earmark_tasks_busy" in found

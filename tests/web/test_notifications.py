@@ -49,7 +49,7 @@ def one(desk: Desk, *, bad: bool = False) -> str:
     in_background(desk, task)
     desk.stage.work()
     desk.stage.world.on_poll = None
-    return str(news(desk)[0]["id"])
+    return next(str(it["id"]) for it in news(desk) if it["task_id"] == task.id)
 
 
 def _break(job: str) -> Any:
@@ -115,6 +115,16 @@ def test_a_failure_counts_until_it_is_dismissed(desk: Desk) -> None:
     assert counted(desk) == 1
     desk.send(f"/notifications/{failure}/dismiss")
     assert (news(desk), counted(desk)) == ([], 0)
+
+
+def test_what_counts_comes_before_what_was_read(desk: Desk) -> None:
+    """The list has an end: what is read must not push over it what is not."""
+    oldest, failure, read = one(desk), one(desk, bad=True), one(desk)
+    for it in (failure, read):
+        desk.send(f"/notifications/{it}/read")
+    assert [it["id"] for it in news(desk)] == [failure, oldest, read]
+    (first,) = desk.json("/notifications?limit=1")
+    assert first["id"] == failure
 
 
 def test_a_program_dismisses_too(desk: Desk) -> None:

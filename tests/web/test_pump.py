@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from starlette.websockets import WebSocket
 
-from earmark.web.consoles.meetings import Ending, Meeting
+from earmark.domain.errors import Unavailable
+from earmark.domain.settings import Settings
+from earmark.engine.runtime import Engine
+from earmark.web.consoles import stream
+from earmark.web.consoles.meetings import Ending, Meeting, Meetings
 from earmark.web.consoles.pump import Pump
+from earmark.web.live.watcher import Watcher
+from earmark.web.site import Site
 
 IDLE = 1.0
 
@@ -104,3 +112,54 @@ def test_somebody_else_may_end_it() -> None:
         return await joined.run
 
     assert ending_of(scene()) == Ending("taken-over", "first")
+
+
+class Browser(Socket):
+    """A browser's end before there is a picture: it sends its ticket, and waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[dict[str, str]] = []
+
+    async def accept(self) -> None: ...
+
+    async def close(self, code: int) -> None: ...
+
+    async def receive_text(self) -> str:
+        return json.dumps({"ticket": "t", "vm": "v"})
+
+    async def send_text(self, text: str) -> None:
+        self.told.append(json.loads(text))
+
+
+def test_a_database_that_goes_away_ends_a_console_with_its_reason(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves nobody behind: the worker's end waits for the browser's."""
+
+    def gone(*_: object) -> None:
+        raise Unavailable("The database does not answer.")
+
+    asked = SimpleNamespace(id="a task")
+    monkeypatch.setattr(stream, "_use", lambda *_: asked)
+    monkeypatch.setattr(stream, "_how_it_stands", gone)
+
+    async def scene() -> tuple[Browser, Meeting]:
+        site = Site(engine, settings, Watcher(engine), Meetings(engine))
+        browser = Browser()
+        end = cast(WebSocket, browser)
+        serving = asyncio.ensure_future(stream.serve(site, end, "one", "a session"))
+        while not site.consoles._all:
+            await asyncio.sleep(0)
+        (meeting,) = site.consoles._all
+        await serving
+        site.watcher.close()
+        await site.consoles.close()
+        return browser, meeting
+
+    with ThreadPoolExecutor(1) as pool:
+        browser, meeting = pool.submit(asyncio.run, scene()).result(30)
+    assert meeting.left.is_set()
+    last = browser.told[-1]
+    assert (last["state"], last["code"]) == ("ended", "unavailable")
+    assert "The database does not answer." in last["text"]

@@ -241,3 +241,27 @@ def test_ages_stay_true_when_the_computers_clock_is_set(
             timeout=SLOW,
         )
         expect(age).to_have_text(re.compile(r"just now|\d+ (s|min) ago"))
+
+
+def test_empty_pages_fill_when_a_first_provider_comes(
+    page: Page, quiet_house: House
+) -> None:
+    """Another person adds it; what can be pressed is there as after a reload."""
+    house = quiet_house
+    vms = page.context.new_page()
+    page.goto(f"{house.url}/providers")
+    vms.goto(f"{house.url}/vms")
+    for tab in (page, vms):
+        expect(tab.locator("html")).to_have_attribute("data-live", "yes", timeout=SLOW)
+    expect(page.get_by_text("No providers yet")).to_be_visible()
+    expect(vms.get_by_role("button", name="Power off selected")).to_be_hidden()
+    house.worker.start()
+    provider = house.add_lab()
+    expect(page.locator("#providers td.title")).to_have_text(
+        provider.name, timeout=SLOW
+    )
+    vms.get_by_label("Select web01").check(timeout=SLOW)
+    vms.get_by_role("button", name="Power off selected").click()
+    expect(vms.locator(".notice")).to_contain_text("web01")
+    page.get_by_role("button", name="Refresh").click()
+    page.wait_for_url("**/providers/*")

@@ -126,7 +126,7 @@ def every_fragment() -> list[fragments.Fragment]:
         fragments.vm_panel(vm),
         fragments.vm_locks(vm, (), samples.WAITING),
         fragments.vm_tasks(vm, samples.TASKS),
-        fragments.provider_row(provider),
+        fragments.providers_body(samples.PROVIDERS),
         fragments.provider_panel(provider),
         fragments.provider_tasks(provider, ()),
         fragments.templates_body(samples.TEMPLATES),

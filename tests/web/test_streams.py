@@ -231,6 +231,21 @@ def test_a_wait_is_not_read_again_until_it_changes(engine: Engine) -> None:
     assert composer.rests_until == composer._waits._due
 
 
+def test_nobody_looks_again_for_pages_that_are_gone(engine: Engine) -> None:
+    """A wait leaves right after the change that ends it: nothing is due any more."""
+    task = transact(engine, lambda tx: _verification().enqueue(tx))
+
+    async def look() -> list[float]:
+        watch = StillWatcher(engine)
+        with watch.stream(parse(f"wait:/tasks/{task.id}/wait?next=task")):
+            watch._round()
+            watch._composer._waits._due = math.nextafter(math.inf, 0)
+            due = watch._round()
+        return [due, watch._round()]
+
+    assert run(look()) == [math.nextafter(math.inf, 0), math.inf]
+
+
 def test_what_others_do_to_a_wait_is_seen_a_moment_later(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,7 +318,7 @@ def test_every_topic_can_be_read_on_both_stores(engine: Engine) -> None:
         "tasks": 2,
         "task": 4,
         "wait": 1,
-        "providers": 0,
+        "providers": 1,
         "templates": 1,
         "tenants": 1,
         "workers": 1,

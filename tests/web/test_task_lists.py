@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from earmark.domain.task import Task
 from earmark.engine import browse
+from earmark.engine.cancel import cancel
+from earmark.engine.narrow import filter_of
 from earmark.store.schema import tasks
 from tests.engine.world import Make, MakeBlindly
 
@@ -186,3 +188,37 @@ def test_the_form_shows_times_as_its_fields_can(desk: Desk) -> None:
     page = desk.page("/tasks?since=2026-03-14&until=2026-03-14T12:00:30%2B01:00")
     assert 'name="since" value="2026-03-14T00:00"' in page
     assert 'name="until" value="2026-03-14T11:00"' in page
+
+
+def test_an_open_page_looks_through_little_again(
+    desk: Desk, three: Sequence[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked with every change, for as long as the page is open."""
+    found = filter_of({"q": "bell"})
+
+    def newer() -> int:
+        return desk.stage.engine.read(lambda tx: browse.count_since(tx, found, ""))
+
+    assert newer() == 1
+    monkeypatch.setattr(browse, "LOOKED_AGAIN", 2)
+    assert newer() == 0
+
+
+def test_what_a_task_took_begins_when_it_was_claimed(desk: Desk) -> None:
+    """As the figure that counts while it goes on, and as what past runs took."""
+    task = desk.stage.run(Make(provider="p-1", what="bell"))
+    never = desk.stage.ask(Make(provider="p-1", what="book"))
+    cancel(desk.stage.engine, never.id, "local")
+    written(
+        desk,
+        task,
+        created_at=NOON,
+        started_at=NOON + timedelta(hours=1),
+        finished_at=NOON + timedelta(hours=1, seconds=2),
+    )
+    written(desk, never, finished_at=NOON + timedelta(hours=3))
+    page = desk.page("/tasks")
+    cells = re.findall(r'class="wide num">(?:<span class="muted">)?([^<]*)', page)
+    assert sorted(set(cells) - {"Took"}) == ["2 s", "—"]
+    assert "<dt>Took</dt><dd>2 s</dd>" in desk.page(f"/tasks/{task.id}")
+    assert "<dt>Took</dt>" not in desk.page(f"/tasks/{never.id}")

@@ -84,6 +84,15 @@ def never_show(secret: str) -> None:
             _opened.pop(next(iter(_opened)))
 
 
+def storable(text: str) -> bool:
+    """Whether both stores can keep the text as it is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
+
+
 def clean(text: object) -> str:
     """Text as it may be stored: no NUL and no lone surrogates, which not both stores
     can keep, and no secret that this process has opened."""

@@ -21,6 +21,8 @@ PAGE = 100
 #: Words are looked for in so many tasks that fit the rest of the filter, and no more at
 #: a time: no index helps to find words in a million titles.
 LOOKED_THROUGH = 20_000
+#: And in so many by a page that is open, which looks again with every change.
+LOOKED_AGAIN = 500
 #: The clocks of hosts that ask for tasks are not further than that from the store's.
 CLOCKS_AGREE = timedelta(hours=2)
 #: Beyond these there is no such time before, or after.
@@ -106,7 +108,7 @@ class Listed:
 def page(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> Listed:
     """The newest tasks that pass the filter; by keyset, so that a page costs the same
     anywhere in the history."""
-    edge = _edge(tx, which) if which.text else None
+    edge = _edge(tx, which, LOOKED_THROUGH) if which.text else None
     found = _read(tx, which, limit + 1, edge)
     if len(found) > limit:
         return Listed(tuple(found[:limit]), found[limit - 1].id)
@@ -115,8 +117,17 @@ def page(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> Listed:
 
 def list_tasks(tx: Transaction, which: TaskFilter, limit: int = PAGE) -> list[Task]:
     """The tasks of a page, where nobody asks for the next one."""
-    edge = _edge(tx, which) if which.text else None
+    edge = _edge(tx, which, LOOKED_THROUGH) if which.text else None
     return _read(tx, which, limit, edge)
+
+
+def count_since(tx: Transaction, which: TaskFilter, newest: str) -> int:
+    """How many fit that were asked for after the task of the id `newest`; all that fit
+    when it is empty. No more than a page full, and with words no more than are among
+    the newest `LOOKED_AGAIN`."""
+    since = replace(which, before="", after=newest)
+    edge = _edge(tx, since, LOOKED_AGAIN) if since.text else None
+    return len(_read(tx, since, PAGE, edge))
 
 
 def _read(
@@ -133,10 +144,11 @@ def _read(
     return sorted(found, key=lambda task: task.id, reverse=True)[:limit]
 
 
-def _edge(tx: Transaction, which: TaskFilter) -> str | None:
-    """The oldest task that is looked through for words; None when all are."""
+def _edge(tx: Transaction, which: TaskFilter, most: int) -> str | None:
+    """The oldest of `most` tasks that are looked through for words; None when all
+    are."""
     query = sa.select(tasks.c.id).where(*_parts(which)[0], *_conditions(which, tx.now))
-    query = query.order_by(tasks.c.id.desc()).offset(LOOKED_THROUGH - 1).limit(2)
+    query = query.order_by(tasks.c.id.desc()).offset(most - 1).limit(2)
     seen = tx.execute(query).scalars().all()
     return seen[0] if len(seen) > 1 else None
 
@@ -166,7 +178,7 @@ def unfinished(tx: Transaction, command: str, kind: str, object_id: str) -> bool
         tasks.c.object_kind == kind,
         tasks.c.object_id == object_id,
         tasks.c.command == command,
-        tasks.c.state != TaskState.DONE,
+        tasks.c.finished_at.is_(None),
     )
     return tx.execute(query.limit(1)).first() is not None
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from earmark.domain.task import Task
 from earmark.store import workers as rows
 from earmark.store.database import Transaction
+from earmark.store.queue import ANY_ROLE
 from earmark.store.schema import workers
 
 
@@ -33,6 +34,15 @@ class Crew:
         fit = self._fit(zone, role)
         return [w for w in fit if rows.shown_state(w, self._now) == "live"]
 
+    def shared_roles(self, zone: str, role: str) -> tuple[str, ...]:
+        """The roles in which everybody works who is alive in the zone and may work in
+        this one: what is queued for those is claimed in one order with it."""
+        fit = self.live(zone, role)
+        named = [set(w.roles) for w in fit if ANY_ROLE not in w.roles]
+        if named:
+            return tuple(sorted(set.intersection(*named)))
+        return (ANY_ROLE,) if fit else (role,)
+
     def last_seen(self, zone: str, role: str | None) -> datetime | None:
         """When one of them was seen last, dead or alive."""
         return max((w.seen_at for w in self._fit(zone, role)), default=None)
@@ -56,7 +66,8 @@ class Crew:
         return [
             w
             for w in self._all
-            if w.zone == zone and (role is None or "*" in w.roles or role in w.roles)
+            if w.zone == zone
+            and (role is None or ANY_ROLE in w.roles or role in w.roles)
         ]
 
 

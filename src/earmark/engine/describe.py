@@ -2,11 +2,11 @@
 title filled in, the provider, zone and object found."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from earmark.domain.command import Command
 from earmark.domain.errors import BadInput
@@ -14,6 +14,7 @@ from earmark.domain.ids import new_id
 from earmark.domain.refs import ObjectRef
 from earmark.domain.secret import REFERENCE, Secret
 from earmark.domain.task import DEFAULT_ZONE, Task
+from earmark.engine.authored import storable
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx, Names
 from earmark.store import inventory, secrets
@@ -79,7 +80,9 @@ def many_references(command: Command[Any]) -> dict[str, str]:
 
 
 def resolve(names: Names, command: Command[Any]) -> Command[Any]:
-    """The same command with ids in place of names; raises `UnknownName`."""
+    """The same command with ids in place of names; raises `UnknownName`, and `BadInput`
+    for text that not both stores can keep."""
+    _refuse_unstorable(command)
     ids: dict[str, Any] = {
         name: names.id_of(kind, getattr(command, name))
         for name, kind in references(command).items()
@@ -88,6 +91,31 @@ def resolve(names: Names, command: Command[Any]) -> Command[Any]:
         named = getattr(command, name)
         ids[name] = type(named)(names.id_of(kind, one) for one in named)
     return command.model_copy(update=ids)
+
+
+def _refuse_unstorable(command: Command[Any]) -> None:
+    for name in type(command).model_fields:
+        if not all(storable(text) for text in _texts(getattr(command, name))):
+            raise BadInput(
+                f"“{name}” holds a NUL or half of a sign, which is no text.",
+                hint="Leave it out.",
+                fields={name: "is no text"},
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All the text in a field's value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Secret):
+        yield value.clear if value.sealed_id is None else ""
+    elif isinstance(value, BaseModel):
+        yield from _texts(value.model_dump())
+    elif isinstance(value, Mapping):
+        yield from _texts([*value.keys(), *value.values()])
+    elif isinstance(value, Iterable):
+        for one in value:
+            yield from _texts(one)
 
 
 def _listed(known: Names, kind: str, ids: Sequence[str]) -> str:

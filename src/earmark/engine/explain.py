@@ -62,7 +62,8 @@ class _Facts:
         self.held_parts = held_parts(tx, shown)
         waiting = [t.id for t in shown if t.is_root and t.state is TaskState.WAITING]
         self.queues = locks.obstacles(tx, waiting) if waiting else {}
-        lines = {(t.zone, t.role) for t in shown if t.state is TaskState.QUEUED}
+        queued = {(t.zone, t.role) for t in shown if t.state is TaskState.QUEUED}
+        lines = {it: self.crew.shared_roles(*it) for it in queued}
         self.places = queue.places(tx, lines) if places else None
 
     def reason(self, task: Task) -> WaitingFor | None:

@@ -56,6 +56,8 @@ def create_engine(url: URL) -> sa.Engine:
     if url.drivername != "sqlite":
         return sa.create_engine(
             url,
+            # What was to be written may be anybody's: no error's text shows it.
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=30,
@@ -65,6 +67,7 @@ def create_engine(url: URL) -> sa.Engine:
     _refuse_network_file_system(path)
     engine = sa.create_engine(
         url,
+        hide_parameters=True,
         pool_size=10,
         max_overflow=30,
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},

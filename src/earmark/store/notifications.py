@@ -74,16 +74,15 @@ def count(tx: Transaction, owner: str) -> int:
     query = (
         sa.select(sa.func.count())
         .select_from(notifications.join(tasks))
-        .where(
-            *_shown(owner),
-            sa.or_(notifications.c.read_at.is_(None), tasks.c.outcome.in_(BAD)),
-        )
+        .where(*_shown(owner), _waits())
     )
     return int(tx.execute(query).scalar_one())
 
 
 def listed(tx: Transaction, owner: str, limit: int = LISTED) -> list[Notification]:
-    """What is not dismissed, the newest end first."""
+    """What is not dismissed: what still counts before what was read, and of both the
+    newest end first. So none of those that are counted is behind the end of the list
+    as long as there is room for them."""
     query = (
         sa.select(
             notifications.c.id,
@@ -97,7 +96,11 @@ def listed(tx: Transaction, owner: str, limit: int = LISTED) -> list[Notificatio
         )
         .select_from(notifications.join(tasks))
         .where(*_shown(owner))
-        .order_by(notifications.c.ended_at.desc(), notifications.c.id.desc())
+        .order_by(
+            sa.case((_waits(), 0), else_=1),
+            notifications.c.ended_at.desc(),
+            notifications.c.id.desc(),
+        )
         .limit(limit)
     )
     return [_from_row(row) for row in tx.execute(query)]
@@ -129,6 +132,11 @@ def _shown(owner: str) -> tuple[sa.ColumnElement[bool], sa.TextClause]:
     # Literals, so that both planners can use the partial index.
     shown = sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL")
     return notifications.c.owner == owner, shown
+
+
+def _waits() -> sa.ColumnElement[bool]:
+    """Unread, or bad; of what is shown."""
+    return sa.or_(notifications.c.read_at.is_(None), tasks.c.outcome.in_(BAD))
 
 
 def _from_row(row: sa.Row[Any]) -> Notification:

@@ -1,7 +1,7 @@
 """The queue: the tasks in state `queued`, claimed in batches."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,34 +108,45 @@ def next_due(tx: Transaction, appetite: Appetite) -> datetime | None:
     return later
 
 
-def places(tx: Transaction, lines: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Task → how many of its zone and role are claimed before it, of those lines (zone
-    and role). Only the first `LINE` of a line have a place; nor has what is not due."""
+def places(
+    tx: Transaction, lines: Mapping[tuple[str, str], tuple[str, ...]]
+) -> dict[str, int]:
+    """Task → how many are claimed before it, of the lines of these zones and roles. A
+    line is given with the roles whose tasks stand in it, its own among them, or
+    `ANY_ROLE`. Behind the first `LINE` of a line there are no places; what is not due
+    has none either."""
     not_before = sa.func.coalesce(tasks.c.run_after, tasks.c.created_at)
+    # One for each zone and set of roles: where all workers do all, many are one.
+    shared = sorted({(zone, roles) for (zone, _), roles in lines.items()})
+    if not shared:
+        return {}
     heads = []
-    for zone, role in sorted(set(lines)):
+    for number, (zone, roles) in enumerate(shared):
+        conditions = [
+            # As a claim says it, so that the planner takes the claim's index.
+            sa.literal_column("state") == sa.literal_column("'queued'"),
+            tasks.c.zone == zone,
+            not_before <= tx.now,
+        ]
+        if ANY_ROLE not in roles:
+            conditions.append(tasks.c.role.in_(roles))
         head = (
-            sa.select(tasks.c.zone, tasks.c.role, tasks.c.priority, tasks.c.id)
-            .where(
-                # As a claim says it, so that the planner takes the claim's index.
-                sa.literal_column("state") == sa.literal_column("'queued'"),
-                tasks.c.zone == zone,
-                tasks.c.role == role,
-                not_before <= tx.now,
-            )
+            sa.select(tasks.c.role, tasks.c.priority, tasks.c.id)
+            .where(*conditions)
             .order_by(tasks.c.priority, tasks.c.id)
             .limit(LINE)
             .subquery()
         )
-        heads.append(sa.select(head))
-    if not heads:
-        return {}
+        line = sa.literal_column(str(number), sa.Integer).label("line")
+        heads.append(sa.select(line, head))
     found: dict[str, int] = {}
-    before: Counter[tuple[str, str]] = Counter()
+    before: Counter[int] = Counter()
     rows = tx.execute(sa.union_all(*heads)).all()
     for row in sorted(rows, key=lambda row: (row.priority, row.id)):
-        found[row.id] = before[row.zone, row.role]
-        before[row.zone, row.role] += 1
+        zone, roles = shared[row.line]
+        if lines.get((zone, row.role)) == roles:
+            found[row.id] = before[row.line]
+        before[row.line] += 1
     return found
 
 

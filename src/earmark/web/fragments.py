@@ -13,7 +13,7 @@ there, so one message can serve every browser that listens to a topic.
 | `tasks:QUERY` | `task_row`, `tasks_new` |
 | `task:ID` | `task_panel`, `task_placeholders`, `task_tree`, `branch_row`, `task_log` |
 | `wait:ADDRESS` | `wait_panel`, or `wait_gone` |
-| `providers` | `provider_row` |
+| `providers` | `providers_body` |
 | `provider:ID` | `provider_panel`, `provider_tasks` |
 | `templates` | `templates_body` |
 | `tenants` | `tenants_body` |
@@ -202,9 +202,9 @@ def vm_tasks(vm: VmView, tasks: Sequence[TaskView]) -> Fragment:
     )
 
 
-def provider_row(provider: ProviderView) -> Fragment:
-    """Show a provider in a list."""
-    return _fragment("provider_row", f"provider-{provider.id}", provider=provider)
+def providers_body(providers: Sequence[ProviderView]) -> Fragment:
+    """Show the providers, or that there is none."""
+    return _fragment("providers_body", "providers", providers=providers)
 
 
 def provider_panel(provider: ProviderView) -> Fragment:

@@ -160,6 +160,13 @@ tasks = sa.Table(
         "id",
         where="outcome = 'ok' AND provider_id IS NULL",
     ),
+    # Who is busy with what: what was done before is no concern of it.
+    partial_index(
+        "ix_earmark_tasks_busy",
+        "object_kind",
+        "object_id",
+        where="finished_at IS NULL",
+    ),
     sa.Index("ix_earmark_tasks_root", "root_id", "id"),
     sa.Index("ix_earmark_tasks_object", "object_kind", "object_id", "id"),
     sa.Index("ix_earmark_tasks_state", "state", "id"),

@@ -17,7 +17,8 @@ def list_notifications(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=500)] = notifications.LISTED,
 ) -> list[NotificationOut]:
-    """What is not dismissed, the newest end first."""
+    """What is not dismissed: unread ends and failures, then what was read; of both
+    the newest end first."""
     found = site_of(request).read(
         lambda tx: notifications.listed(tx, LOCAL_OWNER, limit)
     )

@@ -6,6 +6,7 @@ It says in JSON why it ended, too, before it closes.
 
 import asyncio
 import json
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from earmark.web.consoles.meetings import Ending, Meeting
 from earmark.web.consoles.pump import Pump
 from earmark.web.reading.tasks import busy_on
 from earmark.web.site import Site, told
+
+_log = logging.getLogger(__name__)
 
 #: How long the first message may take.
 GREETING_SECONDS = 5.0
@@ -58,12 +61,14 @@ async def serve(site: Site, browser: WebSocket, console: str, session: str) -> N
     await browser.accept()
     meeting = site.consoles.expect(console)
     try:
-        ending = await _serve(site, browser, meeting, session)
-    except Refusal as refusal:
-        ending = refusal.ending
-    except (WebSocketDisconnect, RuntimeError):
-        ending = Ending("left", "The browser left.")
-    try:
+        try:
+            ending = await _serve(site, browser, meeting, session)
+        except Refusal as refusal:
+            ending = refusal.ending
+        except EarmarkError as error:
+            ending = Ending(error.code, told(error))
+        except (WebSocketDisconnect, RuntimeError):
+            ending = Ending("left", "The browser left.")
         await _say(browser, "ended", code=ending.code, text=ending.reason)
         with suppress(WebSocketDisconnect, RuntimeError):
             await browser.close(CLOSED)
@@ -90,7 +95,11 @@ async def _serve(
     except Refusal as refusal:
         ending = refusal.ending
     finally:
-        await run_in_threadpool(_end, site, meeting.console, task.id, ending.reason)
+        try:
+            await run_in_threadpool(_end, site, meeting.console, task.id, ending.reason)
+        except EarmarkError as error:
+            # It counts as ended soon, since nobody says any more that it is looked at.
+            _log.warning("the end of a console could not be written down: %s", error)
     return ending
 
 

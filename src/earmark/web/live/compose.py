@@ -142,7 +142,7 @@ class Composer:
             newer = 0
             if "older" not in query:
                 newest = topic.rows[0] if topic.rows else ""
-                newer = tasks.count_newer(tx, filter_of(query), newest)
+                newer = browse.count_since(tx, filter_of(query), newest)
             chip = self._press(fragments.tasks_new, newer, tasks_href(query))
             shown[topic] = (chip, *rows)
         return shown
@@ -165,8 +165,8 @@ class Composer:
 
     def _providers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         views = providers.provider_views(tx, inventory.list_providers(tx))
-        rows = tuple(self._press(fragments.provider_row, view) for view in views)
-        return dict.fromkeys(wanted, rows)
+        body = self._press(fragments.providers_body, tuple(views))
+        return dict.fromkeys(wanted, (body,))
 
     def _provider(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         ids = {topic.about for topic in wanted}

@@ -5,12 +5,13 @@ Whatever the number of browsers, a change costs one reading transaction; see `co
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from earmark.domain.errors import EarmarkError
+from earmark.domain.errors import EarmarkError, Unavailable
 from earmark.engine.runtime import Engine
 from earmark.store.wakeups import Signal, Topic
 from earmark.web.fragments import signal
@@ -23,6 +24,8 @@ from earmark.web.reading import tasks
 ROUND_SECONDS = 0.05
 #: Even if every wake-up is lost, it looks this often while anybody is there.
 SAFETY_SECONDS = 2.0
+#: So long is left out what could not be shown.
+BAD_SECONDS = 30.0
 #: So long a loop may take to pass its messages on before the watcher goes on without.
 LOOP_SECONDS = 1.0
 
@@ -36,6 +39,8 @@ class Watcher:
         self._engine = engine
         self._composer = Composer()
         self._shown: Shown = {}
+        #: What could not be shown, and until when it is left out.
+        self._bad: dict[PageTopic, float] = {}
         self._streams: set[Stream] = set()
         self._waits: set[tuple[str, asyncio.Future[None]]] = set()
         self._lock = threading.Lock()
@@ -103,27 +108,56 @@ class Watcher:
             self._signal = changed
             while not self._closed:
                 began = time.monotonic()
+                look_again = math.inf
                 try:
-                    self._round()
+                    look_again = self._round()
                 except EarmarkError as error:
                     _log.warning("the pages cannot be kept up to date: %s", error)
                 except Exception:  # noqa: BLE001 - one bad round must not be the last
                     _log.exception("a round of the watcher failed")
-                rest = self._composer.rests_until - time.monotonic()
+                rest = look_again - time.monotonic()
                 changed.wait(max(0.0, min(SAFETY_SECONDS, rest)))
                 time.sleep(max(0.0, began + ROUND_SECONDS - time.monotonic()))
 
-    def _round(self) -> None:
+    def _round(self) -> float:
+        """Look once for all. Returns when, by the monotonic clock, there is something
+        to look at again although nothing is heard of a change."""
+        look_again = math.inf
         with self._lock:
             streams, waits = set(self._streams), set(self._waits)
         if streams:
             topics = {topic for stream in streams for topic in stream.topics}
-            shown = self._engine.read(lambda tx: self._composer.compose(tx, topics))
-            self._tell(streams, shown)
+            self._tell(streams, self._compose(topics))
+            look_again = self._composer.rests_until
         if waits:
             ids = {task_id for task_id, _ in waits}
             ended = self._engine.read(lambda tx: tasks.over(tx, ids))
             self._release({wait for wait in waits if wait[0] in ended})
+        return look_again
+
+    def _compose(self, topics: set[PageTopic]) -> Shown:
+        """Show all of them. One that cannot be shown stands in no other's way: it is
+        found by itself, and left out for a while."""
+        now = time.monotonic()
+        self._bad = {topic: until for topic, until in self._bad.items() if until > now}
+        good = topics - self._bad.keys()
+        try:
+            return self._read(good)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - it is said below which one it is
+            for topic in good:
+                try:
+                    self._read({topic})
+                except Unavailable:
+                    raise
+                except Exception:  # noqa: BLE001 - whatever it is, it is a bug of ours
+                    _log.exception("%r cannot be shown", topic)
+                    self._bad[topic] = now + BAD_SECONDS
+            return self._read(good - self._bad.keys())
+
+    def _read(self, topics: set[PageTopic]) -> Shown:
+        return self._engine.read(lambda tx: self._composer.compose(tx, topics))
 
     def _tell(self, streams: set[Stream], shown: Shown) -> None:
         before, self._shown = self._shown, shown

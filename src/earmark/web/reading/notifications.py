@@ -8,7 +8,7 @@ from earmark.web.views import NotificationView
 
 
 def views(tx: Transaction) -> tuple[NotificationView, ...]:
-    """Show what is not dismissed, the newest end first."""
+    """Show what is not dismissed: what still counts before what was read."""
     return tuple(_view(it) for it in notifications.listed(tx, LOCAL_OWNER))
 
 

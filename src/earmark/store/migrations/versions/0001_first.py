@@ -612,6 +612,14 @@ def upgrade() -> None:
         comment="Every run of a command. The queue is the rows in state queued.",
     )
     op.create_index(
+        "ix_earmark_tasks_busy",
+        "earmark_tasks",
+        ["object_kind", "object_id"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NULL"),
+        sqlite_where=sa.text("finished_at IS NULL"),
+    )
+    op.create_index(
         "ix_earmark_tasks_claim",
         "earmark_tasks",
         ["zone", "priority", "id", "role"],
@@ -1753,6 +1761,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
     )
     op.drop_table("earmark_tasks")
+    op.drop_index(
+        "ix_earmark_tasks_busy",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("finished_at IS NULL"),
+        sqlite_where=sa.text("finished_at IS NULL"),
+    )
     op.drop_index(op.f("ix_earmark_secrets_task_id"), table_name="earmark_secrets")
     op.drop_table("earmark_secrets")
     op.drop_table("earmark_providers")
