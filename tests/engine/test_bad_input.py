@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.command import Child, Doubt
-from earmark.domain.errors import Unavailable
+from earmark.domain.errors import BadInput, Unavailable
 from earmark.domain.lock import Lock
 from earmark.domain.outcome import Done, Found, Job, Running
 from earmark.domain.task import Task
@@ -131,6 +131,29 @@ def test_locks_that_are_none_are_a_clear_failure(
         task = stage.ask(above(provider="p-1", whats=()))
     stage.work()
     assert_clear_failure(stage, task, words)
+
+
+@pytest.mark.parametrize("what", ["a\x00b", "\ud800"], ids=["nul", "half a sign"])
+def test_text_that_is_none_is_refused(stage: Stage, what: str) -> None:
+    """On both stores, as a parameter, as an object's name, and in a list."""
+    for command in (
+        Make(provider="p-1", what=what),
+        Make(provider=what, what="bell"),
+        MakeAll(provider="p-1", whats=("bell", what)),
+    ):
+        with pytest.raises(BadInput, match="is no text"):
+            stage.ask(command)
+    assert stage.tasks() == []
+
+
+def test_a_child_with_text_that_is_none_fails_its_root(stage: Stage) -> None:
+    def children(self: MakeAll, tx: Tx) -> Any:
+        return {"one": Make(provider="p-1", what="\x00")}
+
+    kind = stage.vary(MakeAll, children=children)
+    root = stage.run(kind(provider="p-1", whats=("bell",)))
+    assert root.outcome == "failed"
+    assert "is no text" in str(root.error)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, Unavailable, SystemExit])

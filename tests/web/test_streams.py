@@ -280,6 +280,27 @@ def test_what_others_do_to_a_wait_is_seen_a_moment_later(
     run(asyncio.wait_for(read(), 20))
 
 
+def test_what_cannot_be_shown_keeps_nobody_else_from_being_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug in one page, as it would be: the others live on."""
+
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Composer, "_tenants", broken)
+
+    async def read() -> None:
+        watch = Watcher(engine)
+        with watch.stream(parse("tenants")), watch.stream(parse("workers")) as stream:
+            texts = stream.read()
+            while b"No live worker in this zone" not in await anext(texts):
+                pass
+        watch.close()
+
+    run(asyncio.wait_for(read(), 20))
+
+
 def test_a_reader_that_is_too_slow_is_cut(engine: Engine) -> None:
     async def read() -> int:
         watch = StillWatcher(engine)
