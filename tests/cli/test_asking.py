@@ -76,6 +76,9 @@ def test_a_plan_can_be_seen_while_it_runs_and_afterwards(house: House) -> None:
     assert [line["number"] for line in log] == list(range(1, len(log) + 1))
     followed = house.earmark.run("tasks", "logs", task_id, "--follow")
     assert len(followed.out.splitlines()) == len(log)
+    shown = house.earmark.run("tasks", "tree", task_id).out.splitlines()[1:]
+    family = [task_id, *(child["id"] for child in tree["children"])]
+    assert [line.split()[0] for line in shown] == family
     below = house.earmark.run("tasks", "tree", tree["children"][0]["id"])
     assert len(below.out.splitlines()) == 2
 

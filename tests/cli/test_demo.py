@@ -96,7 +96,10 @@ def test_a_port_that_was_asked_for_must_be_free(
     data: Path, demo_terminal: Terminal, taken_port: int
 ) -> None:
     ended = demo_terminal.run("demo", "--data", str(data), "--port", str(taken_port))
-    ended.refused(69, str(taken_port))
+    ended.refused(69, str(taken_port), "--port")
+    bind = f"127.0.0.1:{taken_port}"
+    ended = demo_terminal.run("demo", "--data", str(data), EARMARK_BIND=bind)
+    ended.refused(69, bind, "--port")
     assert not (data / "lab.json").exists()
 
 

@@ -175,6 +175,7 @@ def test_the_first_failure_fixes_the_verdict_and_the_parent_ends_last(
     assert parent.finished_at >= second.finished_at
     assert parent.error is not None
     assert len(parent.error["left_behind"]) == 1
+    assert f"{parent.error['message'].rstrip('.')}. Left behind: " in parent.message
     assert [e.state for e in stage.effects()] == ["settled", "settled", "dropped"]
     assert not stage.engine.read(lambda tx: locks.on(tx, "things", "p-1"))
 

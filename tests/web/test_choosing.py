@@ -168,3 +168,14 @@ def test_what_came_ticked_stays_ticked_when_its_row_is_patched(
     for task in (one, two):
         expect(page.locator(f"#choose-{task.id}")).to_be_checked()
     expect(page.locator("#how-many")).to_have_text("2 selected")
+
+
+def test_a_narrow_window_says_which_vm_of_two_that_are_named_alike(
+    page: Page, idle_house: House
+) -> None:
+    page.set_viewport_size({"width": 375, "height": 720})
+    page.goto(f"{idle_house.url}/vms")
+    row = page.locator("#vms tbody tr").first
+    expect(row.locator("td.title").get_by_text("lab", exact=True)).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 720})
+    expect(row.locator("td.title").get_by_text("lab", exact=True)).to_be_hidden()

@@ -187,6 +187,15 @@ def test_a_form_that_was_changed_is_not_taken_for_the_one_that_was_sent(
     assert "Location" not in answer.headers
 
 
+def test_a_setting_that_is_wrong_is_said_in_the_connectors_words(house: House) -> None:
+    typed = form_of(house, "odd", password=PASSWORD) | {"url": "nonsense"}
+    answer = house.post("/providers", **typed)
+    assert answer.status_code == 422
+    assert "the URL must begin with http:// or https://" in answer.text
+    assert "Value error" not in answer.text
+    assert 'value="nonsense"' in answer.text
+
+
 def test_an_empty_secret_keeps_the_one_that_was_sealed(house: House) -> None:
     wrong = form_of(house, "west", password=PASSWORD, username="somebody")
     wait = house.post("/providers", **wrong).headers["location"]

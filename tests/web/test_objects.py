@@ -65,8 +65,10 @@ def vm(desk: Desk, name: str) -> str:
 
 
 def titles(part: str) -> list[str]:
+    """What is listed there, without the recent tasks at the foot of every page."""
+    listed = part.partition('<aside class="recent"')[0]
     return [
-        unescape(it) for it in re.findall(r'class="title"><a [^>]*>(.*?)</a>', part)
+        unescape(it) for it in re.findall(r'class="title"><a [^>]*>(.*?)</a>', listed)
     ]
 
 

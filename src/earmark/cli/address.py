@@ -27,9 +27,9 @@ class Address:
             )
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
-    def free(self) -> "Address":
+    def free(self, option: str = "--bind") -> "Address":
         """This address, its port chosen if it was 0; raises `Unavailable` when
-        another process has it."""
+        another process has it, and names the option that chooses another."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             with socket.create_server((self.host, self.port), family=family) as server:
@@ -37,5 +37,5 @@ class Address:
         except OSError as error:
             raise Unavailable(
                 f"Cannot listen on {self}: {(error.strerror or str(error)).lower()}.",
-                hint="Stop who does, or choose another address with --bind.",
+                hint=f"Stop who does, or choose another address with {option}.",
             ) from None

@@ -42,7 +42,11 @@ _PATIENCE_SECONDS = 60.0
     type=click.Path(file_okay=False, path_type=Path),
     help="Where it keeps everything; default a folder of your own.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), help="Of the web; default 8080.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Of the web; default EARMARK_BIND, else 8080 or any that is free.",
+)
 @pass_session
 def demo(session: Session, data: Path | None, port: int | None) -> int:
     """Run a simulated site and Earmark on it, to try things on.
@@ -57,7 +61,7 @@ def demo(session: Session, data: Path | None, port: int | None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     settings = _demo_settings(session.settings, folder)
     with only_up(settings) as kept:
-        bind = str(_address(port))
+        bind = str(_address(session.settings, port))
         settings = settings.model_copy(update={"bind": bind})
         engine = session.launch.open_engine(settings, create=True)
         try:
@@ -91,10 +95,12 @@ def _demo_settings(settings: Settings, folder: Path) -> Settings:
     )
 
 
-def _address(port: int | None) -> Address:
+def _address(settings: Settings, port: int | None) -> Address:
     """Loopback only. A port that was asked for must be free, the default need not."""
     if port is not None:
-        return Address(_HOST, port).free()
+        return Address(_HOST, port).free("--port")
+    if "bind" in settings.model_fields_set:
+        return Address.parse(settings.bind).free("--port")
     try:
         return Address(_HOST, _PORT).free()
     except Unavailable:

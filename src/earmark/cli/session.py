@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from earmark.cli.launch import Launch
 from earmark.domain.errors import BadInput
 from earmark.domain.settings import Settings
+from earmark.domain.validation import said
 from earmark.engine.runtime import Engine
 
 
@@ -27,8 +28,7 @@ class Session:
             return Settings()
         except ValidationError as error:
             said = "; ".join(
-                f"EARMARK_{'_'.join(map(str, problem['loc'])).upper()}: "
-                f"{problem['msg']}"
+                f"EARMARK_{'_'.join(map(str, problem['loc'])).upper()}: {said(problem)}"
                 for problem in error.errors()
             )
             raise BadInput(said) from None

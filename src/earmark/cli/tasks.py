@@ -131,10 +131,15 @@ def tree(session: Session, task_id: str, as_json: bool) -> None:
         print_json(_branch(top, family))
         return
     rows = [
-        (f"{'  ' * depth}{task.title}", task.outcome or task.state, _note(task))
+        (
+            task.id,
+            f"{'  ' * depth}{task.title}",
+            task.outcome or task.state,
+            _note(task),
+        )
         for depth, task in _walk(top, family)
     ]
-    print_rows(("TASK", "STATE", "NOTE"), rows)
+    print_rows(("ID", "TASK", "STATE", "NOTE"), rows)
 
 
 def _branch(task: TaskFace, family: Sequence[TaskFace]) -> Document:

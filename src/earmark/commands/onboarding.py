@@ -11,6 +11,7 @@ from earmark.domain.errors import BadInput, NameTaken, UnknownName
 from earmark.domain.ids import new_id
 from earmark.domain.inventory import Provider
 from earmark.domain.secret import Secret
+from earmark.domain.validation import said
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.store import inventory, secrets
@@ -59,8 +60,7 @@ def check_settings(
     except ValidationError as error:
         for problem in error.errors():
             where = ".".join(str(part) for part in problem["loc"]) or "settings"
-            missing = problem["type"] == "missing"
-            fields[where] = "is missing" if missing else str(problem["msg"])
+            fields[where] = said(problem, unknown="is no setting of this kind")
         return dict(settings)
     return model.model_dump(mode="json")
 

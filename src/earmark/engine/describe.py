@@ -14,6 +14,7 @@ from earmark.domain.ids import new_id
 from earmark.domain.refs import ObjectRef
 from earmark.domain.secret import REFERENCE, Secret
 from earmark.domain.task import DEFAULT_ZONE, Task
+from earmark.domain.validation import said
 from earmark.engine.authored import storable
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx, Names
@@ -30,21 +31,13 @@ def build(command: type[Command[Any]], values: Mapping[str, Any]) -> Command[Any
         return command.model_validate(dict(values))
     except ValidationError as error:
         fields = {
-            ".".join(str(part) for part in problem["loc"]) or "parameters": _said(
-                problem
+            ".".join(str(part) for part in problem["loc"]) or "parameters": said(
+                problem, unknown="is not a parameter of this command"
             )
             for problem in error.errors()
         }
         lines = "; ".join(f"{name}: {text}" for name, text in fields.items())
         raise BadInput(f"{command.__name__}: {lines}", fields=fields) from None
-
-
-def _said(problem: Any) -> str:
-    words = {
-        "missing": "is missing",
-        "extra_forbidden": "is not a parameter of this command",
-    }
-    return words.get(problem["type"], str(problem["msg"]))
 
 
 def load(engine: Engine, task: Task) -> Command[Any]:

@@ -29,15 +29,20 @@ def failed_with(
     error: dict[str, Any] = {"code": code, "message": message}
     if left:
         error["left_behind"] = left
-        message += f" Left behind: {'; '.join(left)}."
+        message += f"{_stop(message)} Left behind: {'; '.join(left)}."
     undone = [
         child.title for child in tasks.children(tx, task.id) if not child.went_well
     ]
     if undone:
         error["not_done"] = undone
         more = f" and {len(undone) - SHOWN} more" if len(undone) > SHOWN else ""
-        message += f" Not done: {'; '.join(undone[:SHOWN])}{more}."
+        message += f"{_stop(message)} Not done: {'; '.join(undone[:SHOWN])}{more}."
     return End(outcome, message, error=error)
+
+
+def _stop(message: str) -> str:
+    """The full stop that a provider's own words may lack before ours go on."""
+    return "" if message.endswith((".", "!", "?")) else "."
 
 
 def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
