@@ -306,7 +306,7 @@ def test_several_vms_are_one_task(house: House) -> None:
     task = house.earmark.json("vms", "start", *names)
     assert (task["command"], task["title"]) == (
         "PowerMany",
-        "Power on: cache01, db01",
+        "Power of cache01, db01: on",
     )
     assert [house.lab.vm(name)["power_state"] for name in names] == ["on", "on"]
     stopped = house.earmark.run("vms", "stop", *names, "--canaries", "0")

@@ -70,7 +70,7 @@ class PowerMany(Composite[int]):
     sent. It waits until no other task holds any of the VMs. The result is how many VMs
     there are."""
 
-    title = "Power {target}: {vms}"
+    title = "Power of {vms}: {target}"
     when_locked = WhenLocked.QUEUE
     vms: tuple[VmRef, ...] = Field(min_length=1, max_length=1000)
     target: Target
