@@ -10,7 +10,8 @@ from earmark.domain.task import Task
 from earmark.engine import forget, many, retry
 from earmark.engine.many import Deed
 from earmark.engine.resolve import Decision, resolve
-from earmark.store import journal, schema, tasks
+from earmark.store import journal, notifications, schema, tasks
+from earmark.store.database import Transaction
 from tests.engine.world import Make, MakeAll, MakeBlindly, Stage
 
 TABLES = ("tasks", "task_log", "placeholders", "sends", "evidence", "task_needs")
@@ -179,3 +180,24 @@ def test_many_are_asked_each_by_itself_and_once(stage: Stage) -> None:
     assert (row.actor, row.action) == ("me", "retry-many")
     assert (row.data["done"], row.data["refused"]) == (1, 1)
     assert row.data["told"][0]["why"] == "It has not ended yet."
+
+
+def test_a_failure_is_not_pruned_before_whoever_waits_for_it_was_told(
+    stage: Stage,
+) -> None:
+    """A person who deletes it has seen it."""
+    good, bad = stage.run(Make(provider="p-1", what="bell")), failed(stage)
+
+    def subscribe(tx: Transaction) -> None:
+        for task in (good, bad):
+            notifications.subscribe(tx, task.id, "me", "task")
+
+    stage.engine.write(subscribe)
+    pruned = forget.prune(stage.engine, NOW, "me")
+    assert (pruned.forgotten, pruned.kept) == (
+        1,
+        {"Somebody is still to be told that it failed.": 1},
+    )
+    (told,) = stage.engine.read(lambda tx: notifications.listed(tx, "me"))
+    stage.engine.write(lambda tx: notifications.dismiss(tx, told.id, "me"))
+    assert forget.prune(stage.engine, NOW, "me").forgotten == 1

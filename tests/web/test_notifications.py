@@ -16,6 +16,7 @@ from earmark.engine.end import End
 from earmark.engine.perform import perform
 from earmark.store import locks, notifications, schema, tasks
 from earmark.store.database import Transaction
+from earmark.store.notifications import LISTED
 from tests.engine.world import Make, MakeAll
 
 from .deciding import Desk
@@ -79,8 +80,9 @@ def test_it_leads_to_where_the_wait_would_have(desk: Desk) -> None:
     (told,) = news(desk)
     answer = desk.client.get(f"/notifications/{told['id']}")
     assert answer.headers["location"] == f"/tasks/{told['task_id']}/wait?next=task"
-    assert counted(desk) == 0, "with that it is read"
-    assert "Read" in desk.page("/notifications"), "and stays until it is dismissed"
+    assert (news(desk), counted(desk)) == ([], 0), "with that it is read"
+    again = desk.client.get(f"/notifications/{told['id']}")
+    assert again.headers["location"] == answer.headers["location"]
 
 
 def test_asked_twice_it_is_one(desk: Desk) -> None:
@@ -99,12 +101,20 @@ def test_what_has_ended_already_is_told_at_once(desk: Desk) -> None:
     assert [it["task_id"] for it in news(desk)] == [task.id]
 
 
-def test_what_is_read_is_counted_no_more_and_dismissed_together(desk: Desk) -> None:
-    first, second = one(desk), one(desk)
-    desk.send(f"/notifications/{first}/read")
-    assert counted(desk) == 1
+def test_all_that_was_shown_is_read_together(desk: Desk) -> None:
+    """And no other: what came since was not seen yet. A failure stays."""
+    one(desk)
+    failure, newest = one(desk, bad=True), one(desk)
+    page = desk.page("/notifications")
+    assert f'name="newest" value="{newest}">Mark all as read' in page
+    since = one(desk)
+    desk.send("/notifications/read", newest=newest)
+    assert [it["id"] for it in news(desk)] == [since, failure]
+    assert counted(desk) == 2
+    desk.send("/notifications/read", newest="none")
+    assert counted(desk) == 2
     desk.send("/notifications/dismiss-read")
-    assert [it["id"] for it in news(desk)] == [second]
+    assert [it["id"] for it in news(desk)] == [since]
 
 
 def test_a_failure_counts_until_it_is_dismissed(desk: Desk) -> None:
@@ -117,14 +127,17 @@ def test_a_failure_counts_until_it_is_dismissed(desk: Desk) -> None:
     assert (news(desk), counted(desk)) == ([], 0)
 
 
-def test_what_counts_comes_before_what_was_read(desk: Desk) -> None:
-    """The list has an end: what is read must not push over it what is not."""
-    oldest, failure, read = one(desk), one(desk, bad=True), one(desk)
-    for it in (failure, read):
-        desk.send(f"/notifications/{it}/read")
-    assert [it["id"] for it in news(desk)] == [failure, oldest, read]
-    (first,) = desk.json("/notifications?limit=1")
-    assert first["id"] == failure
+def test_more_than_are_listed_are_not_counted_out(desk: Desk) -> None:
+    tasks = [asked(desk, str(number)) for number in range(LISTED + 1)]
+
+    def all_ended(tx: Transaction) -> None:
+        row: dict[str, Any] = {"owner": LOCAL_OWNER, "next": "task"}
+        row |= {"created_at": tx.now, "ended_at": tx.now}
+        rows = [row | {"id": task.id, "task_id": task.id} for task in tasks]
+        tx.execute(sa.insert(schema.notifications), rows)
+
+    desk.stage.engine.write(all_ended)
+    assert 'class="count">100+<' in desk.page("/workers")
 
 
 def test_a_program_dismisses_too(desk: Desk) -> None:

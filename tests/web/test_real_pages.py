@@ -122,7 +122,7 @@ def test_the_background_needs_no_javascript(browser: Browser, house: House) -> N
     page.goto(f"{house.url}/notifications")
     row = page.locator("#notifications tr", has_text="Power off web02")
     expect(row).to_contain_text("Done")
-    row.get_by_role("button", name="Dismiss").click()
+    row.get_by_role("button", name="Mark").click()
     expect(row).to_have_count(0)
     context.close()
 

@@ -1,19 +1,21 @@
 """Forget: ended tasks that nobody needs any more go, with all their parts, and a
 tombstone stays. What a retry, a watch or something left behind refers to is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 
 from earmark.domain.errors import Rejected
 from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
-from earmark.store import history, journal, tasks
+from earmark.store import history, journal, notifications, tasks
 from earmark.store.database import Transaction
 
 #: Roots in one transaction: on SQLite nobody else writes meanwhile.
 BATCH = 100
+_UNTOLD = "Somebody is still to be told that it failed."
 _RETRIED = "A later task tries it again; delete that one first."
 
 
@@ -36,10 +38,15 @@ def refusals(tx: Transaction, asked: Sequence[Task]) -> dict[str, str]:
     return _kept(tx, roots, set()) | parts
 
 
-def _kept(tx: Transaction, roots: Sequence[str], gone: set[str]) -> dict[str, str]:
-    """Root → why it is kept, in words. What a retry refers to is kept with it, unless
-    that is among the `gone`: they are deleted too."""
-    kept = history.obstacles(tx, roots)
+def _kept(
+    tx: Transaction,
+    roots: Sequence[str],
+    gone: set[str],
+    besides: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Root → why it is kept, in words; some of them `besides`. What a retry refers to
+    is kept with it, unless that is among the `gone`: they are deleted too."""
+    kept = dict(besides) | history.obstacles(tx, roots)
     links = history.retries(tx, roots)
     while True:
         held = {it for it, later in links if later not in gone or later in kept}
@@ -80,7 +87,8 @@ def prune(
             kept = engine.read(partial(work, dry_run=True))
         else:
             kept = engine.write(partial(work, dry_run=False))
-        gone |= {root for _, root in batch} - kept.keys()
+        if dry_run:  # else they are not there any more, to be asked about
+            gone |= {root for _, root in batch} - kept.keys()
         pruned.forgotten += len(batch) - len(kept)
         for why in kept.values():
             pruned.kept[why] = pruned.kept.get(why, 0) + 1
@@ -96,7 +104,8 @@ def _prune(
     tx: Transaction, *, roots: Sequence[str], who: str, gone: set[str], dry_run: bool
 ) -> dict[str, str]:
     there = roots if dry_run else list(tasks.lock(tx, roots))
-    kept = _kept(tx, there, gone | set(there))
+    untold = dict.fromkeys(notifications.bad_ones(tx, there), _UNTOLD)
+    kept = _kept(tx, there, gone | set(there), untold)
     if not dry_run:
         _delete(tx, [root for root in there if root not in kept], who)
     return kept

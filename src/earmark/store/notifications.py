@@ -20,6 +20,8 @@ from earmark.store.wakeups import Topic
 LISTED = 100
 #: Outcomes that stay until they are dismissed, read or not. A cancel was asked for.
 BAD = (Outcome.FAILED, Outcome.EXPIRED, Outcome.INTERRUPTED)
+#: Literals, so that both planners can use the partial index.
+_SHOWN = sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +72,14 @@ def ended(tx: Transaction, ids: Sequence[str]) -> None:
 
 
 def count(tx: Transaction, owner: str) -> int:
-    """How many wait for the owner: unread, or bad and not dismissed."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(notifications.join(tasks))
-        .where(*_shown(owner), _waits())
-    )
+    """How many there are for the owner; `LISTED` + 1 stands for any more than that."""
+    some = sa.select(notifications.c.id).where(*_shown(owner)).limit(LISTED + 1)
+    query = sa.select(sa.func.count()).select_from(some.subquery())
     return int(tx.execute(query).scalar_one())
 
 
 def listed(tx: Transaction, owner: str, limit: int = LISTED) -> list[Notification]:
-    """What is not dismissed: what still counts before what was read, and of both the
-    newest end first. So none of those that are counted is behind the end of the list
-    as long as there is room for them."""
+    """What is not read, and failures that are not dismissed, the newest end first."""
     query = (
         sa.select(
             notifications.c.id,
@@ -96,20 +93,58 @@ def listed(tx: Transaction, owner: str, limit: int = LISTED) -> list[Notificatio
         )
         .select_from(notifications.join(tasks))
         .where(*_shown(owner))
-        .order_by(
-            sa.case((_waits(), 0), else_=1),
-            notifications.c.ended_at.desc(),
-            notifications.c.id.desc(),
-        )
+        .order_by(notifications.c.ended_at.desc(), notifications.c.id.desc())
         .limit(limit)
     )
     return [_from_row(row) for row in tx.execute(query)]
 
 
 def read(tx: Transaction, one: str, owner: str) -> tuple[str, str]:
-    """The owner has read it; returns the task and the continuation that it leads to.
-    Raises `UnknownName`, for anybody else's too."""
-    return _mark(tx, one, owner, "read_at")
+    """The owner has read it, and with that is done with it unless it is bad; returns
+    the task and the continuation that it leads to. Raises `UnknownName`, for anybody
+    else's too."""
+    leads = _mark(tx, one, owner, "read_at")
+    _let_go(tx, owner)
+    return leads
+
+
+def read_all(tx: Transaction, owner: str, newest: str) -> None:
+    """The owner has read them all, down from the one that was the newest then: what has
+    come since is still to be told. Nothing, when that one is not there any more."""
+    upto = sa.select(notifications.c.ended_at).where(notifications.c.id == newest)
+    tx.execute(
+        sa.update(notifications)
+        .where(
+            *_shown(owner),
+            notifications.c.read_at.is_(None),
+            notifications.c.ended_at <= upto.scalar_subquery(),
+        )
+        .values(read_at=tx.now)
+    )
+    _let_go(tx, owner)
+    tx.wake(Topic.CHANGES)
+
+
+def _let_go(tx: Transaction, owner: str) -> None:
+    """Show good ends no more once they are read."""
+    bad = sa.select(tasks.c.id).where(
+        tasks.c.id == notifications.c.task_id, tasks.c.outcome.in_(BAD)
+    )
+    tx.execute(
+        sa.update(notifications)
+        .where(*_shown(owner), notifications.c.read_at.is_not(None), ~bad.exists())
+        .values(dismissed_at=tx.now)
+    )
+
+
+def bad_ones(tx: Transaction, ids: Sequence[str]) -> set[str]:
+    """Which of these tasks ended badly, and nobody has dismissed that yet."""
+    query = (
+        sa.select(tasks.c.id)
+        .join(notifications)
+        .where(tasks.c.id.in_(ids), tasks.c.outcome.in_(BAD), _SHOWN)
+    )
+    return set(tx.execute(query).scalars())
 
 
 def dismiss(tx: Transaction, one: str, owner: str) -> None:
@@ -119,7 +154,7 @@ def dismiss(tx: Transaction, one: str, owner: str) -> None:
 
 
 def dismiss_read(tx: Transaction, owner: str) -> None:
-    """The owner wants to see none any more that was read."""
+    """The owner wants to see no failure any more that was read."""
     tx.execute(
         sa.update(notifications)
         .where(*_shown(owner), notifications.c.read_at.is_not(None))
@@ -129,14 +164,7 @@ def dismiss_read(tx: Transaction, owner: str) -> None:
 
 
 def _shown(owner: str) -> tuple[sa.ColumnElement[bool], sa.TextClause]:
-    # Literals, so that both planners can use the partial index.
-    shown = sa.text("ended_at IS NOT NULL AND dismissed_at IS NULL")
-    return notifications.c.owner == owner, shown
-
-
-def _waits() -> sa.ColumnElement[bool]:
-    """Unread, or bad; of what is shown."""
-    return sa.or_(notifications.c.read_at.is_(None), tasks.c.outcome.in_(BAD))
+    return notifications.c.owner == owner, _SHOWN
 
 
 def _from_row(row: sa.Row[Any]) -> Notification:

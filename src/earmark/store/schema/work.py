@@ -259,7 +259,10 @@ notifications = sa.Table(
     instant("created_at", "When it was asked for."),
     maybe_instant("ended_at", "When the task ended: from then on it is shown."),
     maybe_instant("read_at", "When it was read."),
-    maybe_instant("dismissed_at", "When it was dismissed: it is shown no more."),
+    maybe_instant(
+        "dismissed_at",
+        "When it was dismissed, or read if it is a good one.",
+    ),
     sa.UniqueConstraint("owner", "task_id"),
     partial_index(
         "ix_earmark_notifications_shown",

@@ -39,8 +39,15 @@ def _marking(mark: Mark) -> Callable[[Request, Form], Response]:
     return handle
 
 
+def read_all(request: Request, form: Form) -> Response:
+    """All that the page showed were read."""
+    newest = form.get("newest", "")
+    site_of(request).engine.write(lambda tx: rows.read_all(tx, LOCAL_OWNER, newest))
+    return go("/notifications")
+
+
 def dismiss_read(request: Request, form: Form) -> Response:
-    """Dismiss all that were read."""
+    """Dismiss all failures that were read."""
     site_of(request).engine.write(lambda tx: rows.dismiss_read(tx, LOCAL_OWNER))
     return go("/notifications")
 
@@ -49,6 +56,7 @@ _POST = ["POST"]
 _ONE = "/notifications/{notification}"
 ROUTES = [
     Route("/notifications", listing),
+    Route("/notifications/read", posting(read_all), methods=_POST),
     Route("/notifications/dismiss-read", posting(dismiss_read), methods=_POST),
     Route(_ONE, follow),
     Route(f"{_ONE}/read", posting(_marking(rows.read)), methods=_POST),

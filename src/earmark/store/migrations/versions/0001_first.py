@@ -969,7 +969,7 @@ def upgrade() -> None:
             "dismissed_at",
             UtcDateTime(),
             nullable=True,
-            comment="When it was dismissed: it is shown no more.",
+            comment="When it was dismissed, or read if it is a good one.",
         ),
         sa.ForeignKeyConstraint(
             ["task_id"],
@@ -1760,13 +1760,13 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'queued'"),
         sqlite_where=sa.text("state = 'queued'"),
     )
-    op.drop_table("earmark_tasks")
     op.drop_index(
         "ix_earmark_tasks_busy",
         table_name="earmark_tasks",
         postgresql_where=sa.text("finished_at IS NULL"),
         sqlite_where=sa.text("finished_at IS NULL"),
     )
+    op.drop_table("earmark_tasks")
     op.drop_index(op.f("ix_earmark_secrets_task_id"), table_name="earmark_secrets")
     op.drop_table("earmark_secrets")
     op.drop_table("earmark_providers")
