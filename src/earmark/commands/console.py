@@ -81,6 +81,7 @@ def use_ticket(
     `ticket` when it is not good, `in-use` when others look at the VM and were not to be
     ended (`take_over`). A console of this very browser may be given up (`instead_of`).
     """
+    consoles.one_at_a_time(tx.store, ticket.vm)
     good = consoles.claim(
         tx.store,
         ticket.console,

@@ -114,6 +114,7 @@ class Template:
     images: tuple[str, ...]
     created_at: datetime
     vm_id: str | None = None
+    task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ class EngineTx:
             "name": name,
             "images": list(images),
             "vm_id": vm,
+            "task_id": self.task.id if self.task else None,
         }
         template_id = listed.add(self.store, schema.templates, provider_id, made)
         return inventory.template(self.store, template_id)

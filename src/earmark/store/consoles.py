@@ -105,9 +105,14 @@ def come_back(tx: Transaction, console_id: str, session: str) -> None:
     end(tx, [row.id for row in tx.execute(own)], "This browser connected again.")
 
 
-def others_on(tx: Transaction, vm_id: str, but: str) -> list[Console]:
-    """Who else looks at the VM now; until the commit, nobody else begins to."""
+def one_at_a_time(tx: Transaction, vm_id: str) -> None:
+    """Until the commit, nobody else begins to look at the VM. Taken before any row of
+    its consoles, which two viewers would else lock in opposite orders."""
     dialect.lock_names(tx.connection, [f"console:{vm_id}"])
+
+
+def others_on(tx: Transaction, vm_id: str, but: str) -> list[Console]:
+    """Who else looks at the VM now; see `one_at_a_time`."""
     query = sa.select(*_FIELDS).where(
         consoles.c.vm_id == vm_id,
         consoles.c.id != but,

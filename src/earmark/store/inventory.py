@@ -260,6 +260,7 @@ def _template(row: sa.Row[Any]) -> Template:
         images=tuple(row.images),
         created_at=row.created_at,
         vm_id=row.vm_id,
+        task_id=row.task_id,
     )
 
 

@@ -105,6 +105,7 @@ templates = sa.Table(
     column("name", Name, "Its name there."),
     json("images", "The images that it is made of."),
     column("vm_id", Id, "The VM that it was made from, if we made it.", nullable=True),
+    column("task_id", Id, "The task that made it, if one of ours did.", nullable=True),
     instant("observed_at", "When the fetch behind this began (rule 18)."),
     maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
     maybe_instant("gone_at", "Since when a whole listing lacks it."),

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from earmark.commands.console import Ticket, use_ticket
 from earmark.domain.errors import EarmarkError
 from earmark.domain.inventory import PowerState
+from earmark.domain.states import TaskState
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine.cancel import cancel
 from earmark.engine.explain import waiting_for
@@ -183,7 +184,7 @@ def _how_it_stands(tx: Transaction, task_id: str) -> tuple[str, str]:
     reason = waiting_for(tx, [task]).get(task_id)
     if reason is None:
         return "", "A worker asks the provider for the console."
-    if reason.kind == "worker":
+    if reason.kind == "worker" and task.state is TaskState.QUEUED:
         return "no-worker", f"There is {reason.text}."
     return "", f"Waiting for {reason.text}."
 

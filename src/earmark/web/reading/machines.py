@@ -136,7 +136,7 @@ def template_views(tx: Transaction) -> tuple[TemplateView, ...]:
     providers = {provider.id: provider for provider in inventory.list_providers(tx)}
     sources = {template.vm_id for template in templates if template.vm_id}
     vms = {row.id: row.name for row in vms_by_ids(tx, sources)}
-    makers = _makers(tx, sources)
+    makers = reading_tasks.refs(tx, {it.task_id for it in templates if it.task_id})
     found = []
     for it in templates:
         home = providers[it.provider_id]
@@ -151,25 +151,10 @@ def template_views(tx: Transaction) -> tuple[TemplateView, ...]:
                 else None,
                 disks=len(it.images),
                 created_at=it.created_at,
-                task=makers.get(it.id),
+                task=makers.get(it.task_id or ""),
             )
         )
     return tuple(found)
-
-
-def _makers(tx: Transaction, vm_ids: Iterable[str]) -> dict[str, Ref]:
-    """Template id → the task that made it, which has that id as its result."""
-    tasks = schema.tasks
-    query = sa.select(tasks.c.id, tasks.c.title, tasks.c.result).where(
-        tasks.c.object_kind == "vm",
-        tasks.c.object_id.in_(list(vm_ids)),
-        tasks.c.command == "AddVmTemplate",
-        tasks.c.outcome == "ok",
-    )
-    return {
-        str(row.result): Ref("task", row.id, row.title, f"/tasks/{row.id}")
-        for row in tx.execute(query)
-    }
 
 
 def _disks(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[DiskView, ...]]:

@@ -127,6 +127,16 @@ def versions(tx: Transaction, ids: Iterable[str]) -> dict[str, int]:
     return {row.id: row.version for row in tx.execute(query)}
 
 
+def refs(tx: Transaction, ids: Iterable[str]) -> dict[str, Ref]:
+    """Link to the tasks of these ids; those that are not kept any more are missing."""
+    tasks = schema.tasks
+    query = sa.select(tasks.c.id, tasks.c.title).where(tasks.c.id.in_(list(ids)))
+    return {
+        row.id: Ref("task", row.id, row.title, f"/tasks/{row.id}")
+        for row in tx.execute(query)
+    }
+
+
 def over(tx: Transaction, ids: Iterable[str]) -> set[str]:
     """Choose those for which waiting helps no more: ended, held, or not there."""
     tasks = schema.tasks

@@ -83,7 +83,7 @@ def task(request: Request) -> Response:
 
     def work(tx: Transaction) -> TaskPage:
         row = rows.get(tx, task_id)
-        detail = reading_tasks.details(tx, [task_id])[task_id]
+        detail = reading_tasks.details(tx, [task_id], site.paces)[task_id]
         return TaskPage(
             task=detail.task,
             parent=detail.parent,

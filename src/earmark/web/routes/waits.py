@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from earmark.domain.task import LOCAL_OWNER
+from earmark.engine.pace import Paces
 from earmark.store import notifications
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
@@ -38,7 +39,7 @@ def _still(request: Request, name: str) -> Response | None:
     """The page of a wait; None when it is over."""
     site, task_id = site_of(request), request.path_params["task"]
     find(name)
-    task, waited = site.read(lambda tx: _look(tx, task_id))
+    task, waited = site.read(lambda tx: _look(tx, task_id, site.paces))
     if task.over:
         return None
     address = wait_href(task_id, name)
@@ -69,10 +70,10 @@ def background(request: Request, form: Form) -> Response:
     return go(continuation.meanwhile(task), background=task_id)
 
 
-def _look(tx: Transaction, task_id: str) -> tuple[TaskView, float]:
+def _look(tx: Transaction, task_id: str, paces: Paces) -> tuple[TaskView, float]:
     task = rows.of_owner(tx, task_id, LOCAL_OWNER)
     waited = (tx.now - task.created_at).total_seconds()
-    return tasks.followed(tx, [task])[0], waited
+    return tasks.followed(tx, [task], paces)[0], waited
 
 
 ROUTES = [

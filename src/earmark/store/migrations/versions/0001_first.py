@@ -1235,6 +1235,12 @@ def upgrade() -> None:
             comment="The VM that it was made from, if we made it.",
         ),
         sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The task that made it, if one of ours did.",
+        ),
+        sa.Column(
             "observed_at",
             UtcDateTime(),
             nullable=False,
