@@ -41,8 +41,8 @@ def checked_request(
         n: "is not a secret of this kind" for n in secret_values if n not in wanted
     }
     if fields:
-        said = "; ".join(f"{field}: {text}" for field, text in fields.items())
-        raise BadInput(f"{kind}: {said}", fields=fields)
+        problems = "; ".join(f"{field}: {text}" for field, text in fields.items())
+        raise BadInput(f"{kind}: {problems}", fields=fields)
     inventory.check_zone(tx.store, zone)
     refuse_taken(tx, name)
     clear = {n: Secret(value) for n, value in secret_values.items()}
