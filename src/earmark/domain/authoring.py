@@ -17,6 +17,7 @@ from earmark.domain.inventory import (
     Tenant,
     Vm,
 )
+from earmark.domain.outcome import Undone
 from earmark.domain.secret import Secret
 from earmark.domain.task import Task
 
@@ -48,6 +49,11 @@ class Tx(Protocol):
     @property
     def now(self) -> datetime:
         """The store's time, the same throughout the transaction."""
+        ...
+
+    @property
+    def undone(self) -> Undone:
+        """In `undo`: what is to be taken back. Raises `ValueError` elsewhere."""
         ...
 
     def enqueue(

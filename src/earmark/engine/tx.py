@@ -19,6 +19,7 @@ from earmark.domain.inventory import (
     Tenant,
     Vm,
 )
+from earmark.domain.outcome import Undone
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
@@ -73,6 +74,7 @@ class EngineTx:
         self.store = tx
         self.task = task
         self._enqueue = enqueue
+        self._undone: Undone | None = None
 
     @property
     def now(self) -> datetime:
@@ -91,6 +93,17 @@ class EngineTx:
         return self._enqueue(
             self, cast(Command[Any], command), owner=owner, key=key, priority=priority
         )
+
+    @property
+    def undone(self) -> Undone:
+        """What is to be taken back."""
+        if self._undone is None:
+            raise ValueError("There is something to take back in `undo` alone.")
+        return self._undone
+
+    def undoing(self, effect: Undone) -> None:
+        """From here on, that is what is taken back."""
+        self._undone = effect
 
     def log(self, text: str, level: str = "info") -> None:
         """Append to the running task's log."""

@@ -397,6 +397,12 @@ def upgrade() -> None:
             comment="The ended task that a person asked to try again.",
         ),
         sa.Column(
+            "undoes_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The effect that it takes back, as a part of its root's undo.",
+        ),
+        sa.Column(
             "command",
             sa.String(length=200),
             nullable=False,
@@ -469,7 +475,7 @@ def upgrade() -> None:
             "step",
             sa.String(length=32),
             nullable=False,
-            comment="What a worker is to run next: run or finish.",
+            comment="What a worker is to do next: run, finish or undo.",
         ),
         sa.Column(
             "outcome",
@@ -1100,6 +1106,12 @@ def upgrade() -> None:
             comment="Its command can ask the provider to stop it.",
         ),
         sa.Column(
+            "undoable",
+            sa.Boolean(),
+            nullable=False,
+            comment="Its command says how to take it back.",
+        ),
+        sa.Column(
             "cancel_asked_at",
             UtcDateTime(),
             nullable=True,
@@ -1117,7 +1129,19 @@ def upgrade() -> None:
             nullable=True,
             comment="What a person decided while it was held.",
         ),
+        sa.Column(
+            "ended_well",
+            sa.Boolean(),
+            nullable=True,
+            comment="Whether its job ended well; null until it is settled.",
+        ),
         sa.Column("result", Json, nullable=True, comment="What its job returned."),
+        sa.Column(
+            "undone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it was taken back, or nothing of it was left.",
+        ),
         sa.Column(
             "replaces_id",
             sa.String(length=36),
