@@ -2,12 +2,13 @@
 own; the failed one too; what fails is tried again, then held; what stays is named."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
 
 from earmark.domain.authoring import Ctx, Results, Tx
-from earmark.domain.command import Child, Command, Composite, OnRestart
+from earmark.domain.command import Child, Command, Composite, OnRestart, Retry
 from earmark.domain.errors import Refused, Rejected
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Running
@@ -136,7 +137,7 @@ def stage(stage: Stage) -> Stage:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tried again at once, and only twice."""
-    patience = not_undone.Retry(attempts=2, first=not_undone.PATIENCE.first * 0)
+    patience = Retry(attempts=2, first=timedelta(0))
     monkeypatch.setattr(not_undone, "PATIENCE", patience)
 
 
@@ -162,7 +163,7 @@ def there(stage: Stage) -> list[str]:
         e.id: t.params["what"]
         for e in stage.effects()
         for t in stage.tasks()
-        if t.id == e.task_id and t.command != "Unmake"
+        if t.id == e.task_id and t.undoes_id is None
     }
     return sorted(made[token] for token in stage.world.jobs if token in made)
 
