@@ -223,8 +223,8 @@ class Marked:
         raise _unsupported(self, "list_all")
 
     def look(self, kind: str, id: str) -> MarkedThing | None:
-        """One thing as it is now, listed or not; None when it is not there, or carries
-        no mark."""
+        """One thing as it is now, listed or not, perhaps with `NO_MARK`; None when it
+        is not there."""
         raise _unsupported(self, "look")
 
     def destroy(self, kind: str, id: str, *, token: str) -> str:

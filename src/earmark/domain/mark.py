@@ -17,7 +17,7 @@ class Mark:
     token: str
 
     def __str__(self) -> str:
-        return f"{self.installation}.{self.token}"
+        return f"{self.installation}.{self.token}" if self.token else "no mark"
 
     @classmethod
     def of(cls, text: object) -> Self | None:
@@ -26,6 +26,10 @@ class Mark:
             return None
         installation, dot, token = text.partition(".")
         return cls(installation, token) if dot and installation and token else None
+
+
+#: Of a thing that carries none.
+NO_MARK = Mark("", "")
 
 
 @dataclass(frozen=True, slots=True)

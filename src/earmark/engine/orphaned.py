@@ -52,7 +52,8 @@ def prove(engine: Engine, tx: Transaction, orphan_id: str, seen: MarkedThing) ->
     about = known[orphan.token]
     after = horizon_of(about.claim, operations)
     (found,) = account([seen], about, tx.now, after)
-    if found.verdict is not Verdict.ORPHAN:
+    # What was judged an orphan while its history was kept still is one without it.
+    if found.verdict not in (Verdict.ORPHAN, Verdict.PRUNED):
         raise Rejected(
             f"{orphan.external_id} is explained by now: it is no orphan.",
             hint=f"Sweep again: `earmark providers sweep {provider.name}`.",

@@ -98,11 +98,16 @@ def should_be_there(
 def _taken_away(tx: Transaction, provider_id: str) -> set[str]:
     """Provider's ids of what a command of ours has removed, or a whole listing lacked:
     the result of a removal is the id that is gone."""
-    query = sa.select(placeholders.c.result).where(
-        placeholders.c.provider_id == provider_id,
-        placeholders.c.effect == EffectClass.ABSOLUTE,
-        placeholders.c.state == PlaceholderState.SETTLED,
-        placeholders.c.result.is_not(None),
+    # Of the task, not of the effect: what was gone already was never asked for.
+    query = (
+        sa.select(tasks.c.result)
+        .join(placeholders, placeholders.c.task_id == tasks.c.id)
+        .where(
+            placeholders.c.provider_id == provider_id,
+            placeholders.c.effect == EffectClass.ABSOLUTE,
+            tasks.c.outcome.in_(_GOOD),
+            tasks.c.result.is_not(None),
+        )
     )
     results = tx.execute(query).scalars()
     gone = {result for result in results if isinstance(result, str)}

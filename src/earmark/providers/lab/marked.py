@@ -8,7 +8,7 @@ from typing import Any
 
 from earmark.domain.capabilities import Marked
 from earmark.domain.errors import Refused
-from earmark.domain.mark import Mark, MarkedThing
+from earmark.domain.mark import NO_MARK, Mark, MarkedThing
 from earmark.domain.outcome import Found, Progress
 from earmark.providers.lab.calls import Calls, path
 from earmark.providers.lab.jobs import MADE
@@ -50,7 +50,7 @@ class LabMarked(Marked):
             thing
             for kind in _KINDS
             for row in self._calls.listed(_KINDS[kind].list)
-            if (thing := _marked(kind, row)) is not None
+            if (thing := _marked(kind, row)).mark != NO_MARK
         ]
         ids = {thing.id for thing in there}
         return [*there, *(thing for thing in coming if thing.id not in ids)]
@@ -102,9 +102,7 @@ class LabMarked(Marked):
             return None
 
 
-def _marked(kind: str, row: Any) -> MarkedThing | None:
-    mark = Mark.of(row["mark"])
-    if mark is None:
-        return None
+def _marked(kind: str, row: Any) -> MarkedThing:
+    mark = Mark.of(row["mark"]) or NO_MARK
     made_at = datetime.fromisoformat(row["created_at"])
     return MarkedThing(kind, row["id"], row[_KINDS[kind].name], mark, made_at)
