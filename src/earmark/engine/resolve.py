@@ -60,9 +60,9 @@ _CHOICES = (
     Choice(
         Decision.WATCH,
         "Stop waiting, and watch",
-        "The task ends as interrupted and lets go of its locks. What became of the "
-        "request stays open: nothing looks for it by itself yet. Its evidence is kept "
-        "with the task.",
+        "The task ends as interrupted and lets go of its locks. Every sweep of the "
+        "provider looks for what became of the request: what it shows with our mark is "
+        "told as an orphan. Its evidence is kept with the task.",
     ),
 )
 
