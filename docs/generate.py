@@ -13,7 +13,7 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,19 +127,21 @@ def placeholder_states() -> Iterator[str]:
 _NAMED = re.compile(
     r"\b(rule|invariant)s?\s+(\d+(?:\s*(?:,|–|to|and)\s*\d+)*)", re.IGNORECASE
 )
-#: Who keeps it, and who tests it; a migration only repeats what the schema says.
+_SOURCE = ROOT / "src" / "earmark"
+#: Who keeps it, and who tests it: from where a file is named, the folders looked in,
+#: and those left out. A migration only repeats what the schema says.
 _KEEPERS = {
-    "Kept in": (ROOT / "src" / "earmark", ("migrations",)),
-    "Tested in": (ROOT / "tests", ()),
+    "Kept in": [(_SOURCE, _SOURCE, ("migrations", "testing"))],
+    "Tested in": [
+        (ROOT / "tests", ROOT / "tests", ()),
+        (_SOURCE, _SOURCE / "testing", ()),
+    ],
 }
 
 
 def rule_files() -> Iterator[str]:
     """Which files name which rule or invariant, by their own words."""
-    named = {
-        head: _named_in(folder, left_out)
-        for head, (folder, left_out) in _KEEPERS.items()
-    }
+    named = {head: _named_in(folders) for head, folders in _KEEPERS.items()}
     yield f"| | {' | '.join(named)} |"
     yield f"|---|{'---|' * len(named)}"
     for kind, count in (("rule", 20), ("invariant", 10)):
@@ -150,11 +152,15 @@ def rule_files() -> Iterator[str]:
 
 
 def _named_in(
-    folder: Path, left_out: tuple[str, ...]
+    folders: Sequence[tuple[Path, Path, tuple[str, ...]]],
 ) -> dict[tuple[str, int], list[str]]:
     found: dict[tuple[str, int], list[str]] = {}
-    for file in sorted(folder.rglob("*.py")):
-        path = file.relative_to(folder)
+    files = (
+        (file, file.relative_to(root), left_out)
+        for root, folder, left_out in folders
+        for file in sorted(folder.rglob("*.py"))
+    )
+    for file, path, left_out in files:
         if set(path.parts) & set(left_out):
             continue
         text = re.sub(r"\n\s*#?:? *", " ", file.read_text(encoding="utf-8"))

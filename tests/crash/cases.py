@@ -34,7 +34,7 @@ from tests.crash.provider import (
     MakeSo,
     Peek,
 )
-from tests.crash.schedule import Case
+from tests.crash.schedules import Case
 from tests.engine.world import (
     Make,
     MakeAll,

@@ -29,14 +29,15 @@ from earmark.store import consoles as console_rows
 from earmark.store import inventory
 from earmark.store import placeholders as effects
 from earmark.store.schema import consoles, disks, snapshots, templates, tenants, vms
-from tests import invariants
+from earmark.testing import invariants
+from earmark.testing.drive import Outside
 from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
-from tests.crash.schedule import Provider
+from tests.crash.schedules import URL
 from tests.engine import world
 
 
-class Faithful(Provider):
+class Faithful(Outside):
     """`tests.crash.provider`, with a new ledger for each schedule."""
 
     ids = (cases.SCRIPTED_ID,)
@@ -74,7 +75,7 @@ class Faithful(Provider):
         ]
 
 
-class InsideLab(Provider):
+class InsideLab(Outside):
     """The lab's own rules and tables; its tasks end at the next request."""
 
     ids = (cases.LAB_ID,)
@@ -92,7 +93,7 @@ class InsideLab(Provider):
                 "lab",
                 "lab",
                 "default",
-                {"url": self.url},
+                {"url": URL},
                 seal_all(tx, {"password": cases.PASSWORD}),
             )
             inventory.add_provider(tx.store, row)
