@@ -1,1 +1,34 @@
-"""Proof that an author can run: schedules of kills and faults for their commands."""
+"""Proof that an author can run: `verify` lets everything go wrong for a command, in a
+fake of its provider, and sees that it keeps its promise.
+
+    from earmark.testing import Effect, World, verify
+
+Nothing is loaded before it is used: pytest looks for its plugin here in every run.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.testing.report import Finding, Mistake, Report, VerificationFailed
+    from earmark.testing.verification import verify
+    from earmark.testing.world import Effect, World
+
+__all__ = [
+    "Effect",
+    "Finding",
+    "Mistake",
+    "Report",
+    "VerificationFailed",
+    "World",
+    "verify",
+]
+
+_HOMES = {"verify": "verification", "Effect": "world", "World": "world"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES.get(name, 'report')}")
+    return getattr(home, name)
