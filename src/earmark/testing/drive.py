@@ -29,6 +29,11 @@ from earmark.testing.schedule import Schedule
 _ROUNDS = 60
 #: The house itself, which stays from one schedule to the next.
 _KEPT = {"installation", "clock", "zones", "providers", "secrets"}
+_FORGOTTEN = [
+    table.name
+    for table in reversed(metadata.sorted_tables)
+    if table.name.removeprefix("earmark_") not in _KEPT
+]
 
 
 class Outside:
@@ -119,9 +124,8 @@ class Driver:
         """Nothing was ever asked for, of us."""
 
         def work(tx: Transaction) -> None:
-            for table in reversed(metadata.sorted_tables):
-                if table.name.removeprefix("earmark_") not in _KEPT:
-                    tx.execute(sa.delete(table))
+            for name in _FORGOTTEN:
+                tx.connection.exec_driver_sql(f"DELETE FROM {name}")  # noqa: S608
             tx.execute(sa.delete(secrets).where(secrets.c.task_id.is_not(None)))
 
         self.engine.write(work)

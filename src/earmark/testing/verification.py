@@ -13,6 +13,7 @@ from earmark.testing.instants import boundaries
 from earmark.testing.report import Report, VerificationFailed
 from earmark.testing.schedule import Fault, Schedule, parse
 from earmark.testing.trials import Trials, trials_of
+from earmark.testing.wire import Seen
 from earmark.testing.world import World
 
 #: A single disturbance, with how many instants and reads the run then met.
@@ -36,12 +37,14 @@ def verify(
 
     `command`: one, or what makes one; its provider is named "world", or as in `worlds`
     where it needs several. `given`: writes rows of ours that must be there before.
-    `may_leave`: commands whose effects may stay when the whole fails. Each call of a
-    client inside `send` is dropped, loses its reply, arrives late, arrives twice where
-    the class allows it, and is refused; each read is cut; each `finish` raises; the
-    worker is killed at every instant; it is cancelled at every boundary. `schedules`:
-    how many pairs of these are drawn besides, with this `seed`. `replay`: nothing but
-    that schedule, from a report.
+    `may_leave`: commands whose effects may stay when the whole fails.
+
+    First each call of a client inside `send` is dropped, loses its reply, arrives late,
+    arrives twice where the class allows it, and is refused; each read is cut, and each
+    `finish` raises. Then the worker is killed at every instant, and the command is
+    cancelled at every boundary. Then pairs of these are drawn: so many `schedules`,
+    with this `seed`. It goes no further than to where something was found. `replay`:
+    nothing but that schedule, from a report.
 
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
@@ -78,20 +81,22 @@ def verify(
 
 def _every(trials: Trials, most: int, seed: int) -> None:
     """Each disturbance alone, then pairs of them."""
-    met = trials.undisturbed()
+    met, seen = trials.undisturbed(), trials.seen
     if not trials.well:
         return  # what does not go well alone shows nothing more when it is disturbed
     singles: list[Single] = []
-    for schedule in [*_faults(trials), *_kills(met), *_cancels(met)]:
-        instants = trials.run(schedule)
-        singles.append((schedule, len(instants), len(trials.seen.reads)))
+    for phase in (_faults(seen), [*_kills(met), *_cancels(met)]):
+        for schedule in phase:
+            instants = trials.run(schedule)
+            singles.append((schedule, len(instants), len(trials.seen.reads)))
+        if trials.findings:
+            return  # more would be consequences, or hard to tell from them
     for schedule in _drawn(singles, most, seed):
         trials.run(schedule)
 
 
-def _faults(trials: Trials) -> Iterator[Schedule]:
-    """Every call goes wrong in every way, once. Made of the run before it."""
-    seen = trials.seen
+def _faults(seen: Seen) -> Iterator[Schedule]:
+    """Every call goes wrong in every way, once."""
     for number, (_, sending) in enumerate(seen.changes, start=1):
         effect = EffectClass(sending.effect)
         for fault in (Fault.DROP, Fault.LOSE, Fault.LATE, Fault.REFUSE):
