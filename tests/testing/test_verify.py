@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from earmark import Command, Ctx, NotSent
+from earmark import Command, Ctx, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
 from tests.testing import acme
@@ -49,7 +49,7 @@ def test_a_plan_that_takes_back_what_it_did_passes() -> None:
 
 
 def test_what_may_be_left_is_no_mistake() -> None:
-    leaves = [acme.MakeThing, "MakeUndoableThing"]
+    leaves: list[Any] = [acme.MakeThing, "MakeUndoableThing"]
     world = FakeAcme()
     assert verify(acme.MakePair(), world=world, may_leave=leaves, replay="refuse=2").ok
 
@@ -111,7 +111,7 @@ def test_many_mistakes_fit_a_screen() -> None:
 
 class NeverEnds(acme.MakeThing):
     def poll(self, ctx: Ctx, job: str) -> Any:
-        return acme.Running(50)
+        return Running(50)
 
 
 def test_what_does_not_end_undisturbed_is_said_at_once() -> None:
@@ -149,7 +149,7 @@ def test_several_worlds_by_name() -> None:
 
 
 def test_a_command_is_made_anew_for_each_schedule() -> None:
-    made = []
+    made: list[Command[Any]] = []
 
     def make() -> Command[Any]:
         made.append(acme.MakeThing(name=f"box-{len(made)}"))

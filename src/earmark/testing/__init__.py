@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.testing.bench import Bench
     from earmark.testing.report import Finding, Mistake, Report, VerificationFailed
     from earmark.testing.verification import verify
     from earmark.testing.world import Effect, World
 
 __all__ = [
+    "Bench",
     "Effect",
     "Finding",
     "Mistake",
@@ -24,7 +26,12 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {"verify": "verification", "Effect": "world", "World": "world"}
+_HOMES = {
+    "Bench": "bench",
+    "Effect": "world",
+    "World": "world",
+    "verify": "verification",
+}
 
 
 def __getattr__(name: str) -> Any:

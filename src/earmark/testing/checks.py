@@ -10,7 +10,7 @@ from earmark.domain.connector import EffectClass
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.runtime import Engine
-from earmark.store import placeholders, tasks
+from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders as table
 from earmark.testing.report import Mistake
@@ -54,6 +54,7 @@ class Aftermath:
             self.effects = {row.id: row for row in rows}
 
         engine.read(read)
+        self._engine = engine
         self._installation = engine.installation
         self.made: dict[str, list[Made]] = defaultdict(list)
         self.nobodys: list[Made] = []
@@ -80,6 +81,20 @@ class Aftermath:
     def held(self) -> list[Task]:
         """What was left to a person."""
         return [task for task in self.tasks.values() if task.state == "held"]
+
+    def story(self) -> list[str]:
+        """Every task's log, in the order of time; with its title where there are
+        several."""
+        lines = self._engine.read(
+            lambda tx: [
+                (line.at, task.title, line.text)
+                for task in self.tasks.values()
+                for line in journal.lines(tx, task.id)
+            ]
+        )
+        alone = len(self.tasks) == 1
+        ordered = sorted(lines, key=lambda line: line[0])
+        return [text if alone else f"{title}: {text}" for _, title, text in ordered]
 
     def usual(self) -> Usual:
         """What this run did, to hold others against."""

@@ -13,7 +13,6 @@ from earmark.domain.task import Task
 from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.enqueue import transact
 from earmark.engine.runtime import Engine
-from earmark.store import journal
 from earmark.testing import checks, invariants
 from earmark.testing.checks import Aftermath, Usual, Wrong
 from earmark.testing.drive import Driver, Ran
@@ -141,7 +140,7 @@ class Trials:
             return
         plain = _plain(after)
         told = [plain(f"{one.mistake}: {one.text}") for one in rest if causes]
-        story = [plain(line) for line in self._story(after)]
+        story = [plain(line) for line in after.story()]
         when = plain(_when(schedule, ran.met, self.seen))
         for one in causes or rest:
             key = one.mistake, one.whose
@@ -163,19 +162,6 @@ class Trials:
         ]:
             yield Wrong(Mistake.BROKEN, whose, text)
 
-    def _story(self, after: Aftermath) -> list[str]:
-        """Every task's log, in the order of time."""
-        lines = self._engine.read(
-            lambda tx: [
-                (line.at, task, line.text)
-                for task in after.tasks.values()
-                for line in journal.lines(tx, task.id)
-            ]
-        )
-        alone = len(after.tasks) == 1
-        ordered = sorted(lines, key=lambda line: line[0])
-        return [text if alone else f"{t.title}: {text}" for _, t, text in ordered]
-
 
 @contextmanager
 def trials_of(
@@ -186,9 +172,9 @@ def trials_of(
 ) -> Iterator[Trials]:
     """Trials in a house of their own."""
     with open_house() as engine:
-        wire = Wire(worlds)
+        wire = Wire()
         for name, world in worlds.items():
-            add_world(engine, name, world, wire.wired(name))
+            add_world(engine, name, world, wire.add(name, world, hurried=True))
         edge = Edge(engine, wire)
         with instants_of(engine, (), edge.between) as instants:
             wire.meet = instants.meet

@@ -64,11 +64,10 @@ class Seen:
 
 
 class Wire(Outside):
-    """All worlds of a verification, by the names of their providers."""
+    """All worlds of a house, by the names of their providers."""
 
-    def __init__(self, worlds: Mapping[str, World]) -> None:
-        self.worlds = worlds
-        self.ids = tuple(worlds)
+    def __init__(self) -> None:
+        self.worlds: dict[str, World] = {}
         self.meet: Callable[[str], None] = lambda name: None
         self.seen = Seen()
         self._here = threading.local()
@@ -82,6 +81,17 @@ class Wire(Outside):
         self._late: dict[str, Callable[[], Any]] = {}
         self._on_way: dict[str, Callable[[], Any]] = {}
         self._before = {name: len(one.effects()) for name, one in self.worlds.items()}
+
+    def add(self, name: str, world: World, *, hurried: bool) -> "WiredConnector":
+        """Take in a world; returns its connector, over this wire. `hurried`: time
+        passes when a schedule says so, whatever its operations declare."""
+        self.worlds[name] = world
+        self.ids = tuple(self.worlds)
+        self._before[name] = len(world.effects())
+        connector = WiredConnector(world.connector, self, name)
+        if hurried:
+            connector.hurry()
+        return connector
 
     def fresh(self) -> None:
         """Every world is new."""
@@ -116,10 +126,6 @@ class Wire(Outside):
                     by = self._by.get((name, number), "")
                     found.append(Made(name, effect, by))
         return found
-
-    def wired(self, name: str) -> "WiredConnector":
-        """A world's connector, over this wire."""
-        return WiredConnector(self.worlds[name].connector, self, name)
 
     def sending(self) -> Sending | None:
         """The send that this thread is in."""
@@ -209,14 +215,19 @@ class WiredConnector:
         self.title = connector.title
         self.settings = connector.settings
         self.secrets = connector.secrets
-        self.operations: Mapping[str, Operation] = {
-            known: replace(
+        self.operations: Mapping[str, Operation] = connector.operations
+
+    def hurry(self) -> None:
+        """What is on its way counts as landed once a schedule has let time pass, and
+        not before."""
+        self.operations = {
+            name: replace(
                 operation,
                 max_in_flight=IN_FLIGHT,
                 visibility_lag=min(operation.visibility_lag, IN_FLIGHT),
                 hold_after=max(operation.hold_after, 2 * IN_FLIGHT),
             )
-            for known, operation in connector.operations.items()
+            for name, operation in self.operations.items()
         }
 
     def open(self, config: ProviderConfig) -> Session:
