@@ -20,6 +20,7 @@ from typing import Any, cast
 import click
 import sqlalchemy as sa
 
+from earmark import testing
 from earmark.cli import exits
 from earmark.cli.launch import Launch
 from earmark.cli.main import earmark
@@ -30,6 +31,7 @@ from earmark.domain.errors import EarmarkError
 from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.registry import load_commands
 from earmark.store import schema
+from earmark.testing import schedule
 from earmark.web import faults
 
 DOCS = Path(__file__).parent
@@ -241,6 +243,37 @@ def _cell(text: str | None) -> str:
     return " ".join((text or "").replace("|", "\\|").split())
 
 
+def testing_names() -> Iterator[str]:
+    """What authors' tests import."""
+    yield "| Name | Meaning |"
+    yield "|---|---|"
+    for name in testing.__all__:
+        said = inspect.getdoc(getattr(testing, name)) or ""
+        yield f"| `{name}` | {_cell(said.split(chr(10) * 2)[0])} |"
+
+
+def testing_verify() -> Iterator[str]:
+    """Its parameters, and what they mean."""
+    words = [
+        it.name if it.default is it.empty else f"{it.name}={_default(it.default)}"
+        for it in inspect.signature(testing.verify).parameters.values()
+    ]
+    yield f"`verify({', '.join(words)})`\n"
+    yield inspect.getdoc(testing.verify) or ""
+
+
+def _default(value: Any) -> str:
+    return "…" if inspect.isfunction(value) else repr(value)
+
+
+def testing_faults() -> Iterator[str]:
+    """Each fault as a word of a schedule."""
+    yield "| Word | What befalls the run |"
+    yield "|---|---|"
+    for fault, said in schedule.SAID.items():
+        yield f"| `{fault}=N` | {said.format('N')} |"
+
+
 PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "database-tables": database_tables,
     "error-codes": error_codes,
@@ -249,6 +282,9 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "command-line": command_line,
     "placeholder-states": placeholder_states,
     "rule-files": rule_files,
+    "testing-faults": testing_faults,
+    "testing-names": testing_names,
+    "testing-verify": testing_verify,
 }
 
 

@@ -196,8 +196,8 @@ def _sources(
             return found
 
         with suppress(Unsupported, LookupError, AssertionError, TypeError):
-            source()
-            yield name, source
+            if callable(getattr(source(), "list_all", None)):
+                yield name, source
 
 
 def _plain(after: Aftermath) -> Callable[[str], str]:

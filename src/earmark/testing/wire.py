@@ -28,8 +28,6 @@ _REFUSED = "refused-by-verify"
 class TimedOut(ProviderError, TimeoutError, ConnectionResetError):
     """No reply came. Nobody knows whether the request arrived."""
 
-    code = "timed-out"
-
 
 @dataclass
 class Sending:
