@@ -18,7 +18,7 @@ from earmark.domain.validation import said
 from earmark.engine.authored import storable
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx, Names
-from earmark.store import inventory, secrets
+from earmark.store import inventory, orphans, secrets
 
 NORMAL_PRIORITY = 100
 #: How many of many objects a title names.
@@ -197,7 +197,7 @@ def row(
 
 
 def _provider(tx: EngineTx, command: Command[Any], refs: dict[str, str]) -> str | None:
-    """The provider that the command names, or that its VM or template lives at."""
+    """The provider that the command names, or where its VM, template or orphan is."""
     for name, kind in refs.items():
         if kind == "provider":
             return str(getattr(command, name))
@@ -206,4 +206,6 @@ def _provider(tx: EngineTx, command: Command[Any], refs: dict[str, str]) -> str 
             return inventory.vm(tx.store, getattr(command, name)).provider_id
         if kind == "template":
             return inventory.template(tx.store, getattr(command, name)).provider_id
+        if kind == "orphan":
+            return orphans.find(tx.store, getattr(command, name)).provider_id
     return None
