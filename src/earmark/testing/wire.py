@@ -22,6 +22,8 @@ from earmark.testing.world import Effect, World
 C = TypeVar("C")
 #: Nothing that is on its way counts as landed before a schedule lets time pass.
 IN_FLIGHT = timedelta(hours=1)
+#: How long doubt may last: several such times.
+_DOUBT = timedelta(days=1)
 _REFUSED = "refused-by-verify"
 
 
@@ -223,7 +225,7 @@ class WiredConnector:
                 operation,
                 max_in_flight=IN_FLIGHT,
                 visibility_lag=min(operation.visibility_lag, IN_FLIGHT),
-                hold_after=max(operation.hold_after, 2 * IN_FLIGHT),
+                hold_after=max(operation.hold_after, _DOUBT),
             )
             for name, operation in self.operations.items()
         }
