@@ -15,7 +15,7 @@ from tests.testing.lab import LabWorld, given
 pytestmark = pytest.mark.timeout(900)
 #: The others are slow.
 EVERY_DAY = {"PowerOff", "CreateSnapshot"}
-#: They leave behind what they made when they fail: nothing is undone yet.
+#: They have no `undo` yet, and leave behind what they made when they fail.
 NO_UNDO_YET = {"AddVmTemplate", "CreateSnapshot", "CreateTenant", "MoveDisk"}
 #: No browser is there that could be shown a console: it fails, as its case says.
 LEFT_OUT = {"OpenConsole"}
@@ -27,7 +27,7 @@ def cases() -> Iterator[Any]:
             continue
         marks: list[Any] = [] if case.name in EVERY_DAY else [pytest.mark.slow]
         if case.name in NO_UNDO_YET:
-            marks.append(pytest.mark.xfail(reason="nothing is undone yet", strict=True))
+            marks.append(pytest.mark.xfail(reason="it has no `undo` yet"))
         yield pytest.param(case, id=case.name, marks=marks)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from earmark import Command, Ctx, NotSent, Running
+from earmark import Command, Ctx, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
 from tests.testing import acme
@@ -213,3 +213,30 @@ def test_the_commands_are_left_as_they_were() -> None:
     assert {name: vars(acme.MakeThing)[name] for name in ("send", "find", "poll")} == {
         name: before[name] for name in ("send", "find", "poll")
     }
+
+
+class RefusesTaken(acme.MakeThing):
+    """Its own `check` keeps a second one of the name out."""
+
+    def check(self, tx: Any) -> None:
+        if tx.tenant_named("world", self.name) is not None:
+            raise NameTaken(f"There is a {self.name}.")
+
+    def finish(self, tx: Any, result: str) -> None:
+        tx.add_tenant(self.name, provider="world", external_id=result)
+
+    def undo(self, tx: Any, job: str) -> Command[Any] | None:
+        return acme.RemoveThing(provider=self.provider, thing=job)
+
+
+def test_a_command_that_refuses_to_run_twice_is_verified_too() -> None:
+    world = FakeAcme()
+
+    def given(tx: Any) -> None:
+        """What is at the site is in our rows."""
+        for thing in world.things.all():
+            tx.add_tenant(thing.name, provider="world", external_id=thing.id)
+
+    command = RefusesTaken()
+    assert verify(command, world=world, given=given, replay="strangers drop=1").ok
+    assert verify(RefusesTaken(), world=FakeAcme(), replay="finish=1").ok

@@ -115,7 +115,7 @@ def without_token(after: Aftermath) -> Iterator[Wrong]:
         if wrong and promise.effect in _KEEPS_TOKEN:
             yield _tokenless(wrong[0], whose)
     classes = {promise.effect for promise in after.effects.values()}
-    if after.nobodys and classes <= set(_KEEPS_TOKEN):
+    if after.nobodys and after.roots and classes <= set(_KEEPS_TOKEN):
         yield _tokenless(after.nobodys[0], after.roots[0].command)
 
 

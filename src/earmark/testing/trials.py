@@ -8,7 +8,7 @@ from earmark.domain.authoring import Tx
 from earmark.domain.capabilities import InventorySource
 from earmark.domain.command import Command
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import Rejected, Unsupported
+from earmark.domain.errors import BadInput, Rejected, Unsupported
 from earmark.domain.task import Task
 from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.enqueue import transact
@@ -113,7 +113,8 @@ class Trials:
         yield transact(self._engine, lambda tx: command.enqueue(tx))
 
     def _ask_again(self) -> Iterator[Task]:
-        with suppress(Rejected):  # its own `check` may say that there is one already
+        # Its own `check` may say that there is one already.
+        with suppress(Rejected, BadInput):
             yield from self._ask()
 
     def _make_strangers(self) -> None:
