@@ -84,8 +84,8 @@ class Report:
         found = "1 mistake" if count == 1 else f"{count or 'no'} mistakes"
         return (
             f"verify {self.command}: {found} in {self.schedules} schedules "
-            f"({self.kills} kills, {self.effects} effects, {self.held} held; "
-            f"seed {self.seed}, {self.seconds:.1f} s)"
+            f"({self.kills} kills, {self.effects} effects, {self.held} held, "
+            f"seed {self.seed}, {self.seconds:.{0 if self.seconds > 10 else 1}f} s)"
         )
 
 
