@@ -13,13 +13,14 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import click
 import sqlalchemy as sa
 
+from earmark import testing
 from earmark.cli import exits
 from earmark.cli.launch import Launch
 from earmark.cli.main import earmark
@@ -30,6 +31,7 @@ from earmark.domain.errors import EarmarkError
 from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.registry import load_commands
 from earmark.store import schema
+from earmark.testing import schedule
 from earmark.web import faults
 
 DOCS = Path(__file__).parent
@@ -127,19 +129,21 @@ def placeholder_states() -> Iterator[str]:
 _NAMED = re.compile(
     r"\b(rule|invariant)s?\s+(\d+(?:\s*(?:,|–|to|and)\s*\d+)*)", re.IGNORECASE
 )
-#: Who keeps it, and who tests it; a migration only repeats what the schema says.
+_SOURCE = ROOT / "src" / "earmark"
+#: Who keeps it, and who tests it: from where a file is named, the folders looked in,
+#: and those left out. A migration only repeats what the schema says.
 _KEEPERS = {
-    "Kept in": (ROOT / "src" / "earmark", ("migrations",)),
-    "Tested in": (ROOT / "tests", ()),
+    "Kept in": [(_SOURCE, _SOURCE, ("migrations", "testing"))],
+    "Tested in": [
+        (ROOT / "tests", ROOT / "tests", ()),
+        (_SOURCE, _SOURCE / "testing", ()),
+    ],
 }
 
 
 def rule_files() -> Iterator[str]:
     """Which files name which rule or invariant, by their own words."""
-    named = {
-        head: _named_in(folder, left_out)
-        for head, (folder, left_out) in _KEEPERS.items()
-    }
+    named = {head: _named_in(folders) for head, folders in _KEEPERS.items()}
     yield f"| | {' | '.join(named)} |"
     yield f"|---|{'---|' * len(named)}"
     for kind, count in (("rule", 20), ("invariant", 10)):
@@ -150,11 +154,15 @@ def rule_files() -> Iterator[str]:
 
 
 def _named_in(
-    folder: Path, left_out: tuple[str, ...]
+    folders: Sequence[tuple[Path, Path, tuple[str, ...]]],
 ) -> dict[tuple[str, int], list[str]]:
     found: dict[tuple[str, int], list[str]] = {}
-    for file in sorted(folder.rglob("*.py")):
-        path = file.relative_to(folder)
+    files = (
+        (file, file.relative_to(root), left_out)
+        for root, folder, left_out in folders
+        for file in sorted(folder.rglob("*.py"))
+    )
+    for file, path, left_out in files:
         if set(path.parts) & set(left_out):
             continue
         text = re.sub(r"\n\s*#?:? *", " ", file.read_text(encoding="utf-8"))
@@ -235,6 +243,37 @@ def _cell(text: str | None) -> str:
     return " ".join((text or "").replace("|", "\\|").split())
 
 
+def testing_names() -> Iterator[str]:
+    """What authors' tests import."""
+    yield "| Name | Meaning |"
+    yield "|---|---|"
+    for name in testing.__all__:
+        said = inspect.getdoc(getattr(testing, name)) or ""
+        yield f"| `{name}` | {_cell(said.split(chr(10) * 2)[0])} |"
+
+
+def testing_verify() -> Iterator[str]:
+    """Its parameters, and what they mean."""
+    words = [
+        it.name if it.default is it.empty else f"{it.name}={_default(it.default)}"
+        for it in inspect.signature(testing.verify).parameters.values()
+    ]
+    yield f"`verify({', '.join(words)})`\n"
+    yield inspect.getdoc(testing.verify) or ""
+
+
+def _default(value: Any) -> str:
+    return "…" if inspect.isfunction(value) else repr(value)
+
+
+def testing_faults() -> Iterator[str]:
+    """Each fault as a word of a schedule."""
+    yield "| Word | What befalls the run |"
+    yield "|---|---|"
+    for fault, said in schedule.SAID.items():
+        yield f"| `{fault}=N` | {said.format('N')} |"
+
+
 PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "database-tables": database_tables,
     "error-codes": error_codes,
@@ -243,6 +282,9 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "command-line": command_line,
     "placeholder-states": placeholder_states,
     "rule-files": rule_files,
+    "testing-faults": testing_faults,
+    "testing-names": testing_names,
+    "testing-verify": testing_verify,
 }
 
 

@@ -19,7 +19,7 @@ from earmark.engine.enqueue import transact
 from earmark.engine.runtime import Engine
 from earmark.engine.wait import wait
 from earmark.store import inventory, placeholders, tasks
-from tests import invariants
+from earmark.testing import invariants
 from tests.crash.provider import MakeListed, MakeNamed, MakeSo
 from tests.engine.world import Make, MakeBlindly, MakeTagged
 from tests.peers.lab import eventually

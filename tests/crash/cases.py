@@ -36,7 +36,7 @@ from tests.crash.provider import (
     MakeUndone,
     Peek,
 )
-from tests.crash.schedule import Case
+from tests.crash.schedules import Case
 from tests.engine.world import (
     Make,
     MakeAll,

@@ -39,14 +39,15 @@ from earmark.store.schema import (
     tenants,
     vms,
 )
-from tests import invariants
+from earmark.testing import invariants
+from earmark.testing.drive import Outside
 from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
-from tests.crash.schedule import Provider
+from tests.crash.schedules import URL
 from tests.engine import world
 
 
-class Faithful(Provider):
+class Faithful(Outside):
     """`tests.crash.provider`, with a new ledger for each schedule."""
 
     ids = (cases.SCRIPTED_ID,)
@@ -86,30 +87,15 @@ class Faithful(Provider):
         ]
 
 
-class InsideLab(Provider):
-    """The lab's own rules and tables; its tasks end at the next request."""
+class LabSite:
+    """The lab's own rules and tables; its tasks end at the next request. `exchange`
+    stands in place of `transport.exchange`."""
 
-    ids = (cases.LAB_ID,)
-
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self._engine = engine
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
         self._site: Site | None = None
         self._runner = asyncio.Runner()
-
-        def add(tx: EngineTx) -> None:
-            row = ProviderRow(
-                cases.LAB_ID,
-                "lab",
-                "lab",
-                "default",
-                {"url": self.url},
-                seal_all(tx, {"password": cases.PASSWORD}),
-            )
-            inventory.add_provider(tx.store, row)
-
-        transact(engine, add)
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +110,13 @@ class InsideLab(Provider):
             self._site.__exit__(None, None, None)
         self._runner.close()
 
-    def fresh(self) -> None:
+    @property
+    def site(self) -> Site:
+        assert self._site is not None
+        return self._site
+
+    def renew(self) -> None:
+        """A new site, as the demo has it."""
         if self._site is not None:
             self._site.__exit__(None, None, None)
         self._number += 1
@@ -136,29 +128,16 @@ class InsideLab(Provider):
         )
         self._site = Site(config).__enter__()
         seed(self._site)
-        application = Starlette(routes=api.routes(self._site))
-        self._door = httpx.ASGITransport(application)
-        session = self._engine.session(cases.LAB_ID)
-        listing = session.capability(InventorySource, Deadline(10)).list_all()
+        self._door = httpx.ASGITransport(Starlette(routes=api.routes(self._site)))
 
-        def take_over(tx: EngineTx) -> None:
-            for table in (disks, snapshots, templates, tenants, vms, consoles):
-                tx.store.execute(sa.delete(table))
-            tx.apply_listing(cases.LAB_ID, listing, tx.now)
-            _ask_for_console(tx)
-
-        transact(self._engine, take_over)
-        self._site.execute(
-            "INSERT INTO templates VALUES ('t-1', ?, 'vm', '[]', NULL, 0, NULL)",
-            cases.TAKEN,
-        )
-        ledger.clear(self._site)
+    def advance(self) -> None:
+        """What was accepted is done."""
+        tasks.advance(self.site)
 
     def exchange(self, request: Request, deadline: Deadline, trusted: object) -> Answer:
         """In place of `transport.exchange`."""
-        assert self._site is not None
         deadline.check_before_sending()
-        tasks.advance(self._site)
+        self.advance()
         return self._runner.run(self._exchange(request))
 
     async def _exchange(self, request: Request) -> Answer:
@@ -173,9 +152,49 @@ class InsideLab(Provider):
         body = await answer.aread()
         return Answer(answer.status_code, dict(answer.headers), body)
 
+
+class InsideLab(LabSite, Outside):
+    """The lab as the one provider of an engine."""
+
+    ids = (cases.LAB_ID,)
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        super().__init__(folder)
+        self._engine = engine
+
+        def add(tx: EngineTx) -> None:
+            row = ProviderRow(
+                cases.LAB_ID,
+                "lab",
+                "lab",
+                "default",
+                {"url": URL},
+                seal_all(tx, {"password": cases.PASSWORD}),
+            )
+            inventory.add_provider(tx.store, row)
+
+        transact(engine, add)
+
+    def fresh(self) -> None:
+        self.renew()
+        session = self._engine.session(cases.LAB_ID)
+        listing = session.capability(InventorySource, Deadline(10)).list_all()
+
+        def take_over(tx: EngineTx) -> None:
+            for table in (disks, snapshots, templates, tenants, vms, consoles):
+                tx.store.execute(sa.delete(table))
+            tx.apply_listing(cases.LAB_ID, listing, tx.now)
+            ask_for_console(tx, cases.LAB_ID)
+
+        transact(self._engine, take_over)
+        self.site.execute(
+            "INSERT INTO templates VALUES ('t-1', ?, 'vm', '[]', NULL, 0, NULL)",
+            cases.TAKEN,
+        )
+        ledger.clear(self.site)
+
     def broken(self, engine: Engine) -> list[str]:
-        assert self._site is not None
-        written = ledger.read(self._site)
+        written = ledger.read(self.site)
         done = Counter(effect["token"] for effect in written["effects"])
         asked = _journal(written["requests"], list(done))
         return [
@@ -186,8 +205,7 @@ class InsideLab(Provider):
     def _unnamed(self, engine: Engine) -> set[str]:
         """Copies that nothing is made of, after roots that ended badly without naming
         them as left behind."""
-        assert self._site is not None
-        loose = self._site.rows(
+        loose = self.site.rows(
             """SELECT id, token FROM images WHERE token IS NOT NULL
             AND id NOT IN (SELECT image FROM disks) AND id NOT IN
             (SELECT each.value FROM templates, json_each(templates.images) AS each)"""
@@ -214,10 +232,10 @@ def _undone(tx: Transaction) -> set[str]:
     return set(tx.execute(query).scalars())
 
 
-def _ask_for_console(tx: EngineTx) -> None:
+def ask_for_console(tx: EngineTx, provider_id: str) -> None:
     """As if a browser had asked for one and used its ticket."""
     its = {"vm_id": tx.vm(DEMO[0].name).id, "session": "browser", "ticket": "ticket"}
-    console_rows.issue(tx.store, cases.CONSOLE, provider_id=cases.LAB_ID, **its)
+    console_rows.issue(tx.store, cases.CONSOLE, provider_id=provider_id, **its)
     address = "http://127.0.0.1:9"
     assert console_rows.claim(tx.store, cases.CONSOLE, address=address, **its)
 

@@ -2,7 +2,7 @@
 inside the process and on both stores (invariants 1 to 10).
 
 What a kill is here: an exception that nobody catches, in the thread that works; see
-`instants.py`. `tests/acceptance/test_crashes.py` has the real ones.
+`earmark.testing.instants`. `tests/acceptance/test_crashes.py` has the real ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,11 +16,13 @@ from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.registry import Commands
 from earmark.engine.runtime import Engine
 from earmark.providers.lab import calls
+from earmark.testing.drive import Driver
+from earmark.testing.instants import boundaries, instants_of
+from earmark.testing.schedule import Schedule
 from tests.crash.cases import PRODUCT, SCRIPTED
 from tests.crash.drawn import MOST, SEED
 from tests.crash.inside import Faithful, InsideLab
-from tests.crash.instants import boundaries, instants_of
-from tests.crash.schedule import Case, Schedules
+from tests.crash.schedules import Case, Schedules
 
 Record = Callable[[str, object], None]
 #: Seconds: each of these tests runs up to some hundred schedules.
@@ -32,7 +34,7 @@ def scripted(engine: Engine, record_property: Record) -> Iterator[Schedules]:
     """Schedules against the faithful provider."""
     provider = Faithful(engine)
     with instants_of(engine, engine.commands) as instants:
-        schedules = Schedules(engine, provider, instants)
+        schedules = Schedules(Driver(engine, provider, instants))
         yield schedules
     record_property("schedules", schedules.tried)
 
@@ -50,7 +52,7 @@ def product(
         instants_of(engine, engine.commands) as instants,
     ):
         monkeypatch.setattr(calls, "exchange", provider.exchange)
-        schedules = Schedules(engine, provider, instants)
+        schedules = Schedules(Driver(engine, provider, instants))
         yield schedules
     record_property("schedules", schedules.tried)
 
@@ -139,8 +141,8 @@ def test_every_boundary_is_met(scripted: Schedules) -> None:
         if case.name == "token":
             # Only what is in doubt is probed.
             at = instants.index("send.committed")
-            met.update(scripted.run(case, (at,)))
+            met.update(scripted.run(case, Schedule((at,))))
         if case.name == "stoppable":
             at = boundaries(instants[: instants.index("bind.committed")])
-            met.update(scripted.run(case, cancel_at=at))
+            met.update(scripted.run(case, Schedule(cancel_at=at)))
     assert set(BOUNDARIES) <= met

@@ -24,12 +24,12 @@ from earmark.engine.perform import perform
 from earmark.engine.poll import check_provider
 from earmark.engine.runtime import Engine
 from earmark.store import placeholders, queue, tasks
-from tests import invariants
+from earmark.testing import invariants
+from earmark.testing.drive import Driver
+from earmark.testing.instants import Instants
 from tests.crash.cases import SCRIPTED_ID
 from tests.crash.inside import Faithful
-from tests.crash.instants import Instants
 from tests.crash.provider import MakeListed, MakeNamed, MakeSo
-from tests.crash.schedule import Schedules
 from tests.engine.world import Make, MakeBlindly, MakeTagged
 
 SECONDS = 30.0
@@ -102,7 +102,7 @@ class Night:
     def __init__(self, engine: Engine, kind: type[Make]) -> None:
         self.engine = engine
         self.provider = Faithful(engine)
-        self.others = Schedules(engine, self.provider, Instants())
+        self.others = Driver(engine, self.provider, Instants())
         self.others.clear()
         self.finals = invariants.Finals(engine)
         command = kind(provider=SCRIPTED_ID, what="a")

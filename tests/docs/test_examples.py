@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from earmark.engine.registry import load_commands
 from earmark.engine.runtime import Engine
 from earmark.providers.registry import load_connectors
 from earmark.store import inventory, tasks
+from earmark.testing import Mistake
 from earmark.web.application import create_app
 from earmark.web.plugins import load_pages
 from tests.peers.lab import PASSWORD, LabProcess, eventually
@@ -361,3 +362,33 @@ def test_the_page_of_ones_own_waits_and_shows_the_template(
     assert answer.headers["location"] == "/templates"
     assert "waited-for" in client.get("/templates").text
     app.state.site.watcher.close()
+
+
+def test_the_how_tos_tests_pass_and_its_mistake_is_found(modules: Path) -> None:
+    asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    if not [it for it in entry_points(group="pytest11") if it.name == "earmark"]:
+        asked += ["-p", "earmark.testing.plugin"]
+    asked += ["--rootdir", str(modules), "-W", "error", "test_boxes.py"]
+    assert "2 passed" in run(*asked, cwd=modules)
+    right = (modules / "boxes.py").read_text(encoding="utf-8")
+    wrong = right.replace("mark=ctx.token)\n\n    def find", 'mark="")\n\n    def find')
+    assert wrong != right
+    (modules / "boxes.py").write_text(wrong, encoding="utf-8")
+    ended = subprocess.run(asked, cwd=modules, capture_output=True, text=True)
+    (report,) = _reports(DOCS / "how-to" / "test-a-command.md")
+    missing = [line for line in report[1:] if line not in ended.stdout]
+    assert not missing, ended.stdout
+
+
+def _reports(page: Path) -> Iterator[list[str]]:
+    """The reports that a page shows."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"(?:^    .*\n)+", text, re.M):
+        lines = [line.removeprefix("    ") for line in block.splitlines()]
+        if lines[0].startswith("verify "):
+            yield lines
+
+
+def test_every_mistake_is_told() -> None:
+    page = (DOCS / "reference" / "testing.md").read_text(encoding="utf-8")
+    assert [it for it in Mistake if f"\n| {it} |" not in page] == []

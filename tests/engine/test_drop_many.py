@@ -13,7 +13,7 @@ from earmark.engine.expire import expire
 from earmark.engine.perform import perform
 from earmark.store import journal
 from earmark.store.schema import audit, tasks
-from tests import invariants
+from earmark.testing import invariants
 from tests.engine.world import MakeAll, Stage
 
 MANY = tuple(f"thing-{n:03}" for n in range(60))

@@ -23,7 +23,7 @@ from earmark.engine.explain import waiting_for
 from earmark.engine.perform import perform
 from earmark.engine.resolve import Decision
 from earmark.store import journal, placeholders, tasks
-from tests import invariants
+from earmark.testing import invariants
 from tests.engine.world import Make, Stage, World
 
 

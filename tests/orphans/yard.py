@@ -29,6 +29,7 @@ from earmark.store import schema as tables
 from earmark.store.database import Transaction
 from tests.crash.cases import LAB_ID
 from tests.crash.inside import InsideLab
+from tests.crash.schedules import URL
 
 Json = dict[str, Any]
 _MOVED = (
@@ -145,7 +146,7 @@ class Yard:
             "Content-Type": "application/json",
         }
         sent = json.dumps(body).encode() if body is not None else b""
-        request = Request(method, f"{self.lab.url}/api{path}", headers, sent)
+        request = Request(method, f"{URL}/api{path}", headers, sent)
         answer = self.lab.exchange(request, Deadline(10), None)
         assert answer.status < 300, answer.body
         found: Json = json.loads(answer.body)

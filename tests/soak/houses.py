@@ -7,7 +7,7 @@ from pathlib import Path
 
 from earmark.app import open_engine
 from earmark.domain.settings import Settings
-from tests import invariants
+from earmark.testing import invariants
 from tests.acceptance.house import House
 from tests.peers.lab import LabProcess
 

@@ -7,10 +7,10 @@ import pytest
 from earmark.domain.task import Task
 from earmark.engine.boundary import BOUNDARIES
 from earmark.store import tasks
-from tests import invariants
+from earmark.testing import invariants
 from tests.acceptance.house import House
 from tests.crash.cases import PRODUCT
-from tests.crash.schedule import Case
+from tests.crash.schedules import Case
 from tests.peers.lab import eventually
 from tests.soak.houses import NewDatabase, Record, broken, fresh_house
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import invariants
+from earmark.testing import invariants
 from tests.crash.drawn import MOST, SEED
 from tests.peers.lab import eventually
 from tests.soak.houses import NewDatabase, Record, broken, fresh_house

@@ -9,6 +9,7 @@ from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import stop
 from earmark.store import journal, locks, placeholders, tasks
+from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 
 _P = PlaceholderState
@@ -78,7 +79,7 @@ def offer(tx: Transaction, task: Task) -> Offer | None:
 def _done_already(tx: Transaction, task: Task, *, ending: bool) -> str:
     """What becomes of what is done: taken back where its command says how, unless it
     comes too late for that (`ending`)."""
-    done = placeholders.done_of_root(tx, task.id)
+    done = undo_rows.done_of_root(tx, task.id)
     back = 0 if ending else sum(effect.undoable for effect in done)
     stays = len(done) - back
     words = ""

@@ -9,6 +9,7 @@ from earmark.domain.states import Outcome, PlaceholderState, Step
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.end import End
 from earmark.store import images, inventory, placeholders, tasks
+from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 
 #: How many of the steps that were not done a message names.
@@ -89,7 +90,7 @@ class _Family:
         """What the undo was for, and a person decided not to wait for any more."""
         if self._task.step is not Step.UNDO:
             return set()
-        return {effect.id for effect in placeholders.to_undo(self._tx, self._task.id)}
+        return {effect.id for effect in undo_rows.to_undo(self._tx, self._task.id)}
 
     def _leaves_something(self, effect: Placeholder) -> bool:
         """True for what was made, and is no part of anything else now."""

@@ -43,61 +43,88 @@ def settle_job(
     outcome: Done[Any] | Failed,
     external_id: str | None = None,
 ) -> None:
-    """The effect has reached its end at the provider.
+    """The effect has reached its end at the provider; `external_id` is its handle, if
+    it was found only now.
 
-    When the author's `finish` raises, nothing of it stands, and the task fails while
-    naming the effect that is there (rule 13). Raises `Stale` when somebody else was
-    first.
+    When the author's `finish` raises, nothing of it stands, and the task fails although
+    the effect is there (rule 13). Raises `Stale` when somebody else was first.
     """
-
-    def settled(tx: Transaction, result: Any, *, well: bool) -> Placeholder:
-        return placeholders.move(
-            tx,
-            effect,
-            PlaceholderState.SETTLED,
-            next_check_at=None,
-            ended_well=well,
-            result=result,
-            external_id=external_id or effect.external_id,
-        )
-
-    def well(tx: Transaction, outcome: Done[Any]) -> None:
-        task = tasks.lock_family(tx, effect.task_id)
-        how, author = _good(outcome), open_tx(engine, tx, task)
-        # With a verdict it was to fail, and was only followed to its end (rule 8).
-        if task.verdict is None:
-            in_tx(lambda: command.finish(author, outcome.result))
-        settled(tx, how.result, well=True)
-        end(tx, task, how if task.verdict is None else _too_late(tx, task))
-
-    def unfinished(tx: Transaction, error: Exception) -> None:
-        task = tasks.lock_family(tx, effect.task_id)
-        settled(tx, _plain(outcome), well=True)
-        text = f"The provider's job ended well, but finishing failed: {told(error)}"
-        end(tx, task, failed_with(tx, task, text, "finish-failed"))
-
-    def failed(tx: Transaction) -> None:
-        assert isinstance(outcome, Failed)
-        task = tasks.lock_family(tx, effect.task_id)
-        over = settled(tx, None, well=False)
-        if task.cancelled_by is not None and effect.cancel_asked_at is not None:
-            end(tx, task, End.cancelled(f"Stopped at the provider: {outcome.message}"))
-            return
-        code, said = outcome.code, clean(outcome.message)
-        if not promise_again(tx, task, over, command, code, said):
-            end(tx, task, End.failed(said, code))
-
+    handle = external_id or effect.external_id
     if isinstance(outcome, Failed):
-        engine.write(failed)
+        engine.write(lambda tx: _job_failed(tx, effect, command, outcome, handle))
     else:
         try:
-            engine.write(lambda tx: well(tx, outcome))
+            engine.write(
+                lambda tx: _job_done(engine, tx, effect, command, outcome, handle)
+            )
         except (Stale, Unavailable, CommitUnknown):
             raise
         except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-            raised = error
-            engine.write(lambda tx: unfinished(tx, raised))
+            why, result = told(error), _plain(outcome)
+            engine.write(lambda tx: _job_unfinished(tx, effect, why, result, handle))
     boundary("settle.committed")
+
+
+def _settled(
+    tx: Transaction,
+    effect: Placeholder,
+    handle: str | None,
+    *,
+    well: bool,
+    result: Any = None,
+) -> Placeholder:
+    return placeholders.move(
+        tx,
+        effect,
+        PlaceholderState.SETTLED,
+        next_check_at=None,
+        ended_well=well,
+        result=result,
+        external_id=handle,
+    )
+
+
+def _job_done(
+    engine: Engine,
+    tx: Transaction,
+    effect: Placeholder,
+    command: ExternalJob[Any],
+    outcome: Done[Any],
+    handle: str | None,
+) -> None:
+    task = tasks.lock_family(tx, effect.task_id)
+    how, author = _good(outcome), open_tx(engine, tx, task)
+    # With a verdict it was to fail, and was only followed to its end (rule 8).
+    if task.verdict is None:
+        in_tx(lambda: command.finish(author, outcome.result))
+    _settled(tx, effect, handle, well=True, result=how.result)
+    end(tx, task, how if task.verdict is None else _too_late(tx, task))
+
+
+def _job_unfinished(
+    tx: Transaction, effect: Placeholder, why: str, result: Any, handle: str | None
+) -> None:
+    task = tasks.lock_family(tx, effect.task_id)
+    _settled(tx, effect, handle, well=True, result=result)
+    text = f"The provider's job ended well, but finishing failed: {why}"
+    end(tx, task, failed_with(tx, task, text, "finish-failed"))
+
+
+def _job_failed(
+    tx: Transaction,
+    effect: Placeholder,
+    command: ExternalJob[Any],
+    outcome: Failed,
+    handle: str | None,
+) -> None:
+    task = tasks.lock_family(tx, effect.task_id)
+    over = _settled(tx, effect, handle, well=False)
+    if task.cancelled_by is not None and effect.cancel_asked_at is not None:
+        end(tx, task, End.cancelled(f"Stopped at the provider: {outcome.message}"))
+        return
+    code, said = outcome.code, clean(outcome.message)
+    if not promise_again(tx, task, over, command, code, said):
+        end(tx, task, End.failed(said, code))
 
 
 def settle_nothing_to_do(
@@ -180,9 +207,7 @@ def _good(done: Done[Any]) -> End:
     return End(outcome, done.message, result=dumped(done.result))
 
 
-def _plain(outcome: Done[Any] | Failed) -> Any:
-    if isinstance(outcome, Failed):
-        return None
+def _plain(outcome: Done[Any]) -> Any:
     try:
         return dumped(outcome.result)
     except EarmarkError:

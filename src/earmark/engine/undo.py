@@ -25,7 +25,8 @@ from earmark.engine.promise import Promised, as_row
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.engine.wake import end_undone
-from earmark.store import journal, placeholders, tasks
+from earmark.store import journal, tasks
+from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 
 
@@ -72,7 +73,7 @@ def _take_back(
     author.undoing(Undone(effect.id, job, effect.request, effect.result))
     back = in_tx(lambda: command.undo(author, job))
     if back is None:
-        placeholders.undone(author.store, effect.id)
+        undo_rows.undone(author.store, effect.id)
         text = f"Nothing is left of “{done_by.title}”: its command says so."
         journal.log(author.store, root.id, text)
     elif isinstance(back, ExternalJob):
@@ -94,7 +95,7 @@ def _write(tx: Transaction, root: Task, promised: Promised) -> None:
 
 def _last_done(tx: Transaction, root: Task) -> Sequence[Placeholder]:
     """Of what is to be taken back, that after which nothing else of it came."""
-    left = placeholders.to_undo(tx, root.id)
+    left = undo_rows.to_undo(tx, root.id)
     if not left:
         return ()
     every = [root, *tasks.descendants(tx, root.id)]

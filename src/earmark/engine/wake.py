@@ -23,6 +23,7 @@ from earmark.engine.end import DEADLINE, End
 from earmark.engine.left_behind import failed_with
 from earmark.engine.not_undone import try_again_or_hold
 from earmark.store import journal, locks, notifications, placeholders, secrets, tasks
+from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 from earmark.store.wakeups import Topic
 
@@ -46,7 +47,7 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
         if task.undoes_id is not None and not task.stop_requested:
             return try_again_or_hold(tx, task, how)
         not_yet = task.is_root and task.step is not Step.UNDO
-        if not_yet and placeholders.to_undo(tx, task.id):
+        if not_yet and undo_rows.to_undo(tx, task.id):
             return _begin_undo(tx, task, how)
     ended = tasks.move(
         tx,
@@ -207,7 +208,7 @@ def _stop_children(
 def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
     if ended.undoes_id is not None:
         if ended.went_well:
-            placeholders.undone(tx, ended.undoes_id)
+            undo_rows.undone(tx, ended.undoes_id)
     elif ended.went_well:
         # A bad end leaves the progress as it was; so thousands that are dropped at once
         # do not add each other up again and again.

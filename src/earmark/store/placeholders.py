@@ -286,38 +286,6 @@ def open_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
     return [from_row(row) for row in tx.execute(query)]
 
 
-def done_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
-    """Every effect of a root that has ended well at its provider."""
-    query = sa.select(*_FIELDS).where(
-        placeholders.c.root_id == root_id, placeholders.c.ended_well.is_(True)
-    )
-    return [from_row(row) for row in tx.execute(query)]
-
-
-def to_undo(tx: Transaction, root_id: str) -> list[Placeholder]:
-    """Every effect of a root that was accepted and has ended, whose command says how to
-    take it back, and that was not taken back yet; in the order of their promises."""
-    query = sa.select(*_FIELDS).where(
-        placeholders.c.root_id == root_id,
-        placeholders.c.undoable,
-        placeholders.c.state == PlaceholderState.SETTLED,
-        placeholders.c.external_id.is_not(None),
-        placeholders.c.undone_at.is_(None),
-    )
-    return [from_row(row) for row in tx.execute(query.order_by(placeholders.c.id))]
-
-
-def undone(tx: Transaction, placeholder_id: str) -> None:
-    """Nothing of an effect that has ended is left at its provider: of what is over,
-    nobody else writes."""
-    tx.execute(
-        sa.update(placeholders)
-        .where(placeholders.c.id == placeholder_id)
-        .values(undone_at=tx.now, version=placeholders.c.version + 1)
-    )
-    tx.wake(Topic.CHANGES)
-
-
 def bound_to(tx: Transaction, effect: Placeholder, handle: str) -> str | None:
     """The task of another effect of the same operation that has the handle, if any."""
     query = sa.select(placeholders.c.task_id).where(

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import pytest
-
 from earmark.domain.command import Action, Command, Composite, ExternalJob
 from earmark.engine.boundary import BOUNDARIES, Killed, watched
 from earmark.engine.runtime import Engine
 
 T = TypeVar("T")
+#: Called in place of an author's method: with the command's class, the method's name,
+#: what goes on with the call, and the call's arguments.
+Between = Callable[[type[Any], str, Callable[[], Any], tuple[Any, ...]], Any]
 
 _WITH_CTX = (
     "cancel", "find", "find_many", "poll", "poll_many", "prepare", "run", "send",
@@ -30,16 +31,24 @@ def boundaries(met: Iterable[str]) -> int:
     return sum(name in BOUNDARIES for name in met)
 
 
+def _as_it_is(
+    command: type[Any], method: str, proceed: Callable[[], Any], given: tuple[Any, ...]
+) -> Any:
+    return proceed()
+
+
 class Instants:
     """Counts the instants met while `alive`, and kills at some of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, between: Between = _as_it_is) -> None:
         self.met: list[str] = []
         self.violations: list[str] = []
+        self._between = between
         self._kills: frozenset[int] = frozenset()
         self._deeds: Mapping[int, Callable[[], None]] = {}
         self._alive = False
         self._dead = False
+        self._covered: dict[type[Any], dict[str, Any]] = {}
 
     def begin(
         self,
@@ -102,34 +111,54 @@ class Instants:
 
         return write
 
-    def around(self, name: str, method: Any, *, both: bool) -> Any:
-        """An author's method, with an instant before it, and one after it if `both`."""
+    def cover(self, command: type[Command[Any]]) -> None:
+        """Meet an instant wherever this command's code is entered or left."""
+        theirs = {one for one in command.__mro__ if issubclass(one, Command)}
+        for one in theirs.difference(_OURS, self._covered):
+            names = set(_WITH_CTX + _WITH_TX) & set(vars(one))
+            self._covered[one] = {name: vars(one)[name] for name in names}
+            for name, method in self._covered[one].items():
+                setattr(one, name, self._around(one, name, method))
+
+    def uncover(self) -> None:
+        """Leave every command's code as it was."""
+        for command, methods in self._covered.items():
+            for name, method in methods.items():
+                setattr(command, name, method)
+        self._covered.clear()
+
+    def _around(self, command: type[Any], name: str, method: Any) -> Any:
+        """An author's method, with an instant before it, and one after it if it asks
+        the world."""
         bound = isinstance(method, classmethod)
         function = method.__func__ if bound else method
+        label = f"{command.__name__}.{name}"
 
         @functools.wraps(function)
-        def met(*arguments: Any, **options: Any) -> Any:
-            self.meet(f"{name} begins")
-            result = function(*arguments, **options)
-            if both:
-                self.meet(f"{name} returns")
+        def met(*given: Any, **options: Any) -> Any:
+            self.meet(f"{label} begins")
+            proceed = functools.partial(function, *given, **options)
+            result = self._between(command, name, proceed, given)
+            if name in _WITH_CTX:
+                self.meet(f"{label} returns")
             return result
 
         return classmethod(met) if bound else met
 
 
 @contextmanager
-def instants_of(engine: Engine, commands: Iterable[type[Any]]) -> Iterator[Instants]:
+def instants_of(
+    engine: Engine, commands: Iterable[type[Any]], between: Between = _as_it_is
+) -> Iterator[Instants]:
     """The instants of this engine and of these commands' code."""
-    instants = Instants()
-    with pytest.MonkeyPatch.context() as patch, watched(instants.meet):
-        patch.setattr(engine.database, "write", instants.write(engine.database.write))
-        theirs = {
-            one for c in commands for one in c.__mro__ if issubclass(one, Command)
-        }
-        for command in theirs.difference(_OURS):
-            for name in set(_WITH_CTX + _WITH_TX) & set(vars(command)):
-                method, label = vars(command)[name], f"{command.__name__}.{name}"
-                met = instants.around(label, method, both=name in _WITH_CTX)
-                patch.setattr(command, name, met)
-        yield instants
+    instants = Instants(between)
+    database: Any = engine.database
+    database.write = instants.write(database.write)
+    try:
+        with watched(instants.meet):
+            for command in commands:
+                instants.cover(command)
+            yield instants
+    finally:
+        instants.uncover()
+        del database.write

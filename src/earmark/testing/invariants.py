@@ -19,6 +19,7 @@ from earmark.domain.states import (
 )
 from earmark.engine.runtime import Engine
 from earmark.store import placeholders as effects
+from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 from earmark.store.schema import (
     evidence,
@@ -196,7 +197,7 @@ def _held(tx: Transaction) -> Iterator[str]:
 def _undone(tx: Transaction) -> Iterator[str]:
     bad = tasks.c.outcome.not_in(("ok", "warned"))
     for row in tx.execute(sa.select(tasks).where(tasks.c.parent_id.is_(None), bad)):
-        stays = effects.to_undo(tx, row.id)
+        stays = undo_rows.to_undo(tx, row.id)
         named = len((row.error or {}).get("left_behind", ()))
         if len(stays) > named:
             yield f"{_named(row)} names {named} of {[it.id for it in stays]}"

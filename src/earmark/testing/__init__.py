@@ -1,0 +1,41 @@
+"""Proof that an author can run: `verify` lets everything go wrong for a command, in a
+fake of its provider, and sees that it keeps its promise.
+
+    from earmark.testing import Effect, World, verify
+
+Nothing is loaded before it is used: pytest looks for its plugin here in every run.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.testing.bench import Bench
+    from earmark.testing.report import Finding, Mistake, Report, VerificationFailed
+    from earmark.testing.verification import verify
+    from earmark.testing.world import Effect, World
+
+__all__ = [
+    "Bench",
+    "Effect",
+    "Finding",
+    "Mistake",
+    "Report",
+    "VerificationFailed",
+    "World",
+    "verify",
+]
+
+_HOMES = {
+    "Bench": "bench",
+    "Effect": "world",
+    "World": "world",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES.get(name, 'report')}")
+    return getattr(home, name)

@@ -1,0 +1,126 @@
+"""The edge to the author's code: each of their methods is called by way of here, so
+that what they make of a timeout, or call their own, is seen where they do it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from earmark.domain.command import Child, Command
+from earmark.domain.connector import EffectClass
+from earmark.domain.errors import NotSent, Refused
+from earmark.engine.ctx import EngineCtx
+from earmark.engine.runtime import Engine
+from earmark.testing.checks import Wrong
+from earmark.testing.instants import Instants
+from earmark.testing.report import Mistake
+from earmark.testing.schedule import Fault
+from earmark.testing.wire import Sending, Wire
+
+Proceed = Callable[[], Any]
+
+
+class Edge:
+    """Where an author's methods begin. `wrong`: what was seen them do since `begin`."""
+
+    def __init__(self, engine: Engine, wire: Wire) -> None:
+        self._engine = engine
+        self._wire = wire
+        self._instants: Instants | None = None
+        self.wrong: list[Wrong] = []
+
+    def watch(self, instants: Instants) -> None:
+        """Commands that turn up are to have instants too."""
+        self._instants = instants
+
+    def begin(self) -> None:
+        """A new run."""
+        self.wrong = []
+
+    def know(self, command: type[Command[Any]]) -> None:
+        """A command that takes part; raises `RegistrationRefused`."""
+        assert self._instants is not None
+        self._engine.commands.register(command)
+        self._instants.cover(command)
+
+    def between(
+        self, command: type[Any], method: str, proceed: Proceed, given: tuple[Any, ...]
+    ) -> Any:
+        """See `instants.Between`."""
+        whose = given[0] if isinstance(given[0], type) else type(given[0])
+        outermost = next(one for one in whose.__mro__ if method in vars(one))
+        deed = getattr(self, f"_{method}", None)
+        if deed is None or outermost is not command:
+            return proceed()
+        return deed(proceed, whose, *given[1:])
+
+    def _send(self, proceed: Proceed, whose: type[Any], ctx: EngineCtx) -> Any:
+        name = whose.__name__
+        sending = Sending(name, ctx.token, ctx.placeholder.effect)
+        try:
+            handle = self._wire.send(sending, proceed)
+        except (NotSent, Refused) as error:
+            if sending.unanswered:
+                said = f"raised {type(error).__name__}"
+                self._guessed(name, sending.unanswered, said)
+            raise
+        if sending.unanswered:
+            self._guessed(name, sending.unanswered, f"returned {handle!r}")
+        return handle
+
+    def _guessed(self, whose: str, call: str, what: str) -> None:
+        text = f"no reply came to {call}, and {whose}.send {what}: it cannot know."
+        self.wrong.append(Wrong(Mistake.GUESSES, whose, text))
+
+    def _find(self, proceed: Proceed, whose: type[Any], ctx: EngineCtx) -> Any:
+        found = list(proceed())
+        self._look_at(found, whose.__name__, ctx.token, ctx.placeholder.effect)
+        self._wire.land([ctx.token])
+        return found
+
+    def _find_many(
+        self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, doubts: Any
+    ) -> Any:
+        answers = proceed()
+        tokens = [doubt.token for doubt in doubts]
+        if isinstance(answers, Mapping):
+            answers = {token: list(some) for token, some in answers.items()}
+            for token in tokens:
+                some, effect = answers.get(token, []), ctx.placeholder.effect
+                self._look_at(some, whose.__name__, token, effect)
+        self._wire.land(tokens)
+        return answers
+
+    def _look_at(self, found: list[Any], whose: str, token: str, effect: str) -> None:
+        """What is said to bear the token of a request that never arrived cannot."""
+        if self._wire.seen.arrived[token] or effect == EffectClass.ABSOLUTE:
+            return
+        for one in found:
+            if getattr(one, "mark", None) == token:
+                text = (
+                    f"{whose}.find gave {one.id} the mark of a request that never "
+                    f"arrived."
+                )
+                self.wrong.append(Wrong(Mistake.BY_NAME, whose, text))
+                return
+
+    def _finish(self, proceed: Proceed, whose: type[Any], *given: Any) -> Any:
+        finishes = self._wire.seen.finishes
+        finishes.append(f"{whose.__name__}.finish")
+        if self._wire.befalls(Fault.FINISH, len(finishes)):
+            raise RuntimeError("verify lets finish raise")
+        return proceed()
+
+    def _children(self, proceed: Proceed, whose: type[Any], *given: Any) -> Any:
+        result = proceed()
+        for command in _commands_in(result):
+            self.know(type(command))
+        return result
+
+    _next_phase = _undo = _children
+
+
+def _commands_in(result: Any) -> Iterator[Command[Any]]:
+    """The commands of a plan, or of an undo."""
+    for one in result.values() if isinstance(result, Mapping) else [result]:
+        command = one.command if isinstance(one, Child) else one
+        if isinstance(command, Command):
+            yield command

@@ -1,0 +1,131 @@
+"""Report: what a verification has found, on one screen."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: One screen: so many columns, so many lines.
+WIDTH, HEIGHT = 100, 24
+_STORY = 12
+_SHOWN = 3
+
+
+class Mistake(StrEnum):
+    """What an author can get wrong, by the name that a report gives it."""
+
+    NO_TOKEN = "sends without the token"  # noqa: S105 - no credential
+    GUESSES = "guesses on timeout"
+    NO_UNDO = "forgets undo"
+    BY_NAME = "finds by name alone"
+    DOUBLED = "does it twice"
+    LOST = "reports what is not there"
+    ENDS_BADLY = "ends badly"
+    UNENDED = "never ends"
+    BROKEN = "breaks an invariant"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake, in the simplest schedule that shows it.
+
+    `command`: whose it is. `text`: one sentence. `when`: what befell the run, at which
+    instant or call. `told`: what came of it. `story`: the tasks' log. `schedule`: the
+    line that plays it again.
+    """
+
+    mistake: Mistake
+    command: str
+    text: str
+    when: str
+    told: Sequence[str]
+    story: Sequence[str]
+    schedule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification came to. `effects`: what the worlds made in all schedules
+    together; `held`: in how many schedules a person had to decide, and why."""
+
+    command: str
+    schedules: int
+    kills: int
+    effects: int
+    held: int
+    why_held: Sequence[str]
+    seed: int
+    seconds: float
+    findings: Sequence[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing was found."""
+        return not self.findings
+
+    def __str__(self) -> str:
+        lines = [self._head()]
+        for number, finding in enumerate(self.findings[:_SHOWN], start=1):
+            lines += _first(finding) if number == 1 else _further(number, finding)
+        if len(self.findings) > _SHOWN:
+            lines.append(f"… and {len(self.findings) - _SHOWN} more")
+        if self.findings:
+            first = self.findings[0]
+            lines.append("How the first went:")
+            room = min(_STORY, HEIGHT - 1 - len(lines))
+            lines += [f"  {line}" for line in _middle_out(first.story, room)]
+            lines.append(f'Play it again: verify(…, replay="{first.schedule}")')
+        else:
+            lines += [f"held: {why}" for why in self.why_held[:_SHOWN]]
+        return "\n".join(_cut(line) for line in lines)
+
+    def _head(self) -> str:
+        count = len(self.findings)
+        found = "1 mistake" if count == 1 else f"{count or 'no'} mistakes"
+        return (
+            f"verify {self.command}: {found} in {self.schedules} schedules "
+            f"({self.kills} kills, {self.effects} effects, {self.held} held, "
+            f"seed {self.seed}, {self.seconds:.{0 if self.seconds > 10 else 1}f} s)"
+        )
+
+
+class VerificationFailed(AssertionError):
+    """A command broke its promise in some schedule; `report` tells how."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
+def _first(finding: Finding) -> list[str]:
+    lines = _wrapped(f"1. {finding.mistake}: {finding.text}")
+    lines += _wrapped(f"   when {finding.when}")
+    return lines + [f"   and so it {told}" for told in finding.told[:2]]
+
+
+def _further(number: int, finding: Finding) -> list[str]:
+    return [
+        f"{number}. {finding.mistake}: {finding.text}",
+        f'   replay="{finding.schedule}": {finding.when}',
+    ]
+
+
+def _wrapped(line: str) -> list[str]:
+    """On two lines, if it must."""
+    made = textwrap.wrap(line, WIDTH, subsequent_indent="   ", drop_whitespace=True)
+    indent = line[: len(line) - len(line.lstrip())]
+    made[0] = indent + made[0].lstrip()
+    return made if len(made) <= 2 else [made[0], f"{made[1][: WIDTH - 1]}…"]
+
+
+def _cut(line: str) -> str:
+    line = line.replace("\n", " ")
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+
+
+def _middle_out(story: Sequence[str], room: int) -> Sequence[str]:
+    """At most so many lines: how it began, and how it ended."""
+    if len(story) <= room:
+        return story
+    begin = room // 3
+    return [*story[:begin], "…", *story[begin + 1 - room :]]

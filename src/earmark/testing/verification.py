@@ -1,0 +1,150 @@
+"""Verify: every schedule that a command's author should see it survive."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from earmark.domain.authoring import Tx
+from earmark.domain.command import Command
+from earmark.domain.connector import EffectClass
+from earmark.domain.errors import BadInput
+from earmark.testing.instants import boundaries
+from earmark.testing.report import Report, VerificationFailed
+from earmark.testing.schedule import Fault, Schedule, parse
+from earmark.testing.trials import Trials, trials_of
+from earmark.testing.wire import Seen
+from earmark.testing.world import World
+
+#: A single disturbance, with how many instants and reads the run then met.
+Single = tuple[Schedule, int, int]
+
+
+def verify(
+    command: Command[Any] | Callable[[], Command[Any]],
+    world: World | None = None,
+    *,
+    worlds: Mapping[str, World] | None = None,
+    given: Callable[[Tx], None] = lambda tx: None,
+    may_leave: Iterable[type[Command[Any]] | str] = (),
+    schedules: int = 40,
+    seed: int = 1,
+    replay: str | None = None,
+    check: bool = True,
+) -> Report:
+    """Run a command again and again, let everything go wrong on the way, and see that
+    it keeps its promise.
+
+    `command`: one, or what makes one; its provider is named "world", or as in `worlds`
+    where it needs several. `given`: writes rows of ours that must be there before.
+    `may_leave`: commands whose effects may stay when the whole fails.
+
+    First each call of a client inside `send` is dropped, loses its reply, arrives late,
+    arrives twice where the class allows it, and is refused; each read is cut, and each
+    `finish` raises. Then the worker is killed at every instant, and the command is
+    cancelled at every boundary. Then pairs of these are drawn: so many `schedules`,
+    with this `seed`. It goes no further than to where something was found. `replay`:
+    nothing but that schedule, from a report.
+
+    Raises `VerificationFailed` with the report when something was found, unless `check`
+    is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
+    """
+    if worlds is None and world is None:
+        raise BadInput("verify needs a world to run in.", hint="verify(…, world=…)")
+    named = {"world": world, **(worlds or {})} if world is not None else worlds or {}
+    make = command if not isinstance(command, Command) else lambda: command
+    leavable = {one if isinstance(one, str) else one.__name__ for one in may_leave}
+    began = time.monotonic()
+    with trials_of(make, named, given, leavable) as trials:
+        if replay is not None:
+            wanted = parse(replay)
+            trials.undisturbed()
+            if wanted != Schedule():
+                trials.run(wanted)
+        else:
+            _every(trials, schedules, seed)
+        report = Report(
+            command=type(make()).__name__,
+            schedules=trials.tried,
+            kills=trials.kills,
+            effects=trials.effects,
+            held=trials.held,
+            why_held=tuple(trials.why_held),
+            seed=seed,
+            seconds=time.monotonic() - began,
+            findings=tuple(trials.findings),
+        )
+    if check and not report.ok:
+        raise VerificationFailed(report)
+    return report
+
+
+def _every(trials: Trials, most: int, seed: int) -> None:
+    """Each disturbance alone, then pairs of them."""
+    met, seen = trials.undisturbed(), trials.seen
+    if not trials.well:
+        return  # what does not go well alone shows nothing more when it is disturbed
+    singles: list[Single] = []
+    for phase in (_faults(seen), [*_kills(met), *_cancels(met)]):
+        for schedule in phase:
+            instants = trials.run(schedule)
+            singles.append((schedule, len(instants), len(trials.seen.reads)))
+        if trials.findings:
+            return  # more would be consequences, or hard to tell from them
+    for schedule in _drawn(singles, most, seed):
+        trials.run(schedule)
+
+
+def _faults(seen: Seen) -> Iterator[Schedule]:
+    """Every call goes wrong in every way, once."""
+    for number, (_, sending) in enumerate(seen.changes, start=1):
+        effect = EffectClass(sending.effect)
+        for fault in (Fault.DROP, Fault.LOSE, Fault.LATE, Fault.REFUSE):
+            yield Schedule(faults=((fault, number),))
+        if effect in (EffectClass.TOKEN, EffectClass.IDENTITY):
+            yield Schedule(faults=((Fault.REPEAT, number),))
+        if effect is not EffectClass.ABSOLUTE:
+            yield Schedule(faults=((Fault.DROP, number),), strangers=True)
+            yield Schedule(faults=((Fault.LOSE, number),), strangers=True)
+    for fault, count in ((Fault.CUT, seen.reads), (Fault.FINISH, seen.finishes)):
+        for number in range(1, len(count) + 1):
+            yield Schedule(faults=((fault, number),))
+
+
+def _kills(met: list[str]) -> Iterator[Schedule]:
+    """At every instant; a request that was about to leave may land late."""
+    for number, name in enumerate(met):
+        yield Schedule((number,))
+        if name.endswith(" leaves"):
+            yield Schedule((number,), late=True)
+
+
+def _cancels(met: list[str]) -> Iterator[Schedule]:
+    for number in range(boundaries(met)):
+        yield Schedule(cancel_at=number)
+
+
+def _drawn(singles: list[Single], most: int, seed: int) -> Iterator[Schedule]:
+    """A disturbance, and a second one in what then happens: a kill, or a cut."""
+    chosen = random.Random(seed)  # noqa: S311 - not a secret
+    for _ in range(most):
+        first, instants, reads = chosen.choice(singles)
+        if reads and chosen.random() < 0.3:
+            cut = (Fault.CUT, chosen.randint(1, reads))
+            yield Schedule(
+                first.kills,
+                first.late,
+                first.cancel_at,
+                (*first.faults, cut),
+                first.strangers,
+            )
+            continue
+        begin = first.kills[-1] + 1 if first.kills else 0
+        second = chosen.randrange(begin, max(instants, begin + 1))
+        yield Schedule(
+            (*first.kills, second),
+            first.late,
+            first.cancel_at,
+            first.faults,
+            first.strangers,
+        )

@@ -1,0 +1,309 @@
+"""A fake of a provider for the tests of `verify`, with an operation of each class; and
+commands for it, right ones first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from earmark import (
+    Action,
+    Child,
+    Command,
+    Composite,
+    Ctx,
+    Done,
+    ExternalJob,
+    Failed,
+    Found,
+    JobUnknown,
+    NotSent,
+    ProviderRef,
+    Refused,
+    Results,
+    Running,
+    Tx,
+)
+from earmark.domain.connector import EffectClass, Operation, ProviderConfig
+from earmark.domain.deadline import Deadline
+from earmark.testing import Effect
+
+C = TypeVar("C")
+
+
+@dataclass
+class Thing:
+    id: str
+    name: str
+    token: str
+    there: bool = True
+
+
+class Things:
+    """Acme's client, and the site behind it."""
+
+    def __init__(self) -> None:
+        self.made: list[Thing] = []
+
+    def create(self, name: str, token: str = "") -> str:
+        """A token that is known is answered with the first request's thing."""
+        for thing in self.made:
+            if token and thing.token == token:
+                return thing.id
+        return self.make(name, token).id
+
+    def create_marked(self, name: str, mark: str = "") -> str:
+        """The mark is kept, and nobody looks whether there is one already."""
+        return self.make(name, mark).id
+
+    def put(self, name: str) -> str:
+        """There is one of each name; the name is its id."""
+        if name in [thing.id for thing in self.made if thing.there]:
+            raise Refused(f"There is a {name}.", code="exists")
+        self.made.append(Thing(name, name, ""))
+        return name
+
+    def make(self, name: str, token: str) -> Thing:
+        thing = Thing(f"thing-{len(self.made) + 1}", name, token)
+        self.made.append(thing)
+        return thing
+
+    def delete(self, id: str) -> str:
+        for thing in self.made:
+            thing.there = thing.there and thing.id != id
+        return id
+
+    def all(self) -> Sequence[Thing]:
+        return [thing for thing in self.made if thing.there]
+
+    def get(self, id: str) -> Thing | None:
+        return next((thing for thing in self.all() if thing.id == id), None)
+
+
+class NoSettings(BaseModel):
+    pass
+
+
+class AcmeConnector:
+    kind = "acme"
+    title = "Acme things"
+    settings: type[BaseModel] = NoSettings
+    secrets: Mapping[str, str] = {}
+    operations: Mapping[str, Operation] = {
+        f"thing.{effect}": Operation(
+            f"thing.{effect}",
+            effect,
+            source="Acme API guide 1",
+            max_in_flight=timedelta(seconds=30),
+        )
+        for effect in EffectClass
+    }
+
+    def __init__(self, things: Things) -> None:
+        self.things = things
+
+    def open(self, config: ProviderConfig) -> "AcmeConnector":
+        return self
+
+    def capability(self, capability: type[C], deadline: Deadline) -> C:
+        assert capability is Things
+        return cast(C, self.things)
+
+    def close(self) -> None:
+        pass
+
+
+class FakeAcme:
+    """The world."""
+
+    def __init__(self) -> None:
+        self.things = Things()
+        self.connector = AcmeConnector(self.things)
+
+    def reset(self) -> None:
+        self.things.made.clear()
+
+    def effects(self) -> Sequence[Effect]:
+        return [Effect(one.token, one.id, one.there) for one in self.things.made]
+
+    def stranger(self, like: Effect) -> None:
+        thing = self.things.get(like.id)
+        assert thing is not None
+        self.things.make(thing.name, "somebody-else")
+
+
+class MakeThing(ExternalJob[str]):
+    """Right: the provider deduplicates the token."""
+
+    title = "Make {name}"
+    operation = "thing.token"
+    provider: ProviderRef = "world"
+    name: str = "box"
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).create(self.name, token=ctx.token)
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        things = ctx.connect(Things).all()
+        return [Found(it.id, mark=it.token) for it in things if it.name == self.name]
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        thing = ctx.connect(Things).get(job)
+        if thing is None:
+            raise JobUnknown(f"There is no {job}.")
+        return Done(thing.id)
+
+
+class MakeMarkedThing(MakeThing):
+    """Right: found by the mark inside."""
+
+    operation = "thing.tag"
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).create_marked(self.name, mark=ctx.token)
+
+
+class MakeNamedThing(MakeThing):
+    """Right: we choose the name, from the token."""
+
+    operation = "thing.identity"
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).put(f"{self.name}-{ctx.token}")
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        name = f"{self.name}-{ctx.token}"
+        there = ctx.connect(Things).get(name)
+        return [] if there is None else [Found(name, mark=ctx.token)]
+
+
+class MakeThingBlindly(MakeThing):
+    """Right: nobody can ask, so a lost reply is a person's."""
+
+    operation = "thing.none"
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).create_marked(self.name)
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return []
+
+
+class RemoveThing(ExternalJob[str]):
+    """Right: to be gone is a state."""
+
+    title = "Remove {thing}"
+    operation = "thing.absolute"
+    provider: ProviderRef
+    thing: str
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).delete(self.thing)
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        gone = ctx.connect(Things).get(self.thing) is None
+        return [Found(self.thing, done=Done(self.thing))] if gone else []
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        gone = ctx.connect(Things).get(job) is None
+        return Done(job) if gone else Running()
+
+
+class MakeUndoableThing(MakeThing):
+    """Right: it says how it is taken back."""
+
+    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+        return RemoveThing(provider=self.provider, thing=job)
+
+
+class MakePair(Composite[str]):
+    """Right: both, or none."""
+
+    title = "Make a pair"
+    provider: ProviderRef = "world"
+
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoableThing(provider=self.provider, name=name)
+
+    def children(self, tx: Tx) -> Mapping[str, Command[Any] | Child]:
+        return {
+            "left": self.child("left"),
+            "right": Child(self.child("right"), after=("left",)),
+        }
+
+    def finish(self, tx: Tx, results: Results) -> str:
+        return results.of("left", MakeThing) + results.of("right", MakeThing)
+
+
+class LookAround(Action[int]):
+    """Right: it only reads."""
+
+    title = "Look around"
+    provider: ProviderRef = "world"
+
+    def run(self, ctx: Ctx) -> int:
+        return len(ctx.connect(Things).all())
+
+
+# From here on, each makes one mistake.
+
+
+class SendsWithoutToken(MakeThing):
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).create(self.name)
+
+
+class NamesAnew(MakeNamedThing):
+    def send(self, ctx: Ctx) -> str:
+        things = ctx.connect(Things)
+        return things.put(f"{self.name}-{len(things.all())}-{id(ctx)}")
+
+
+class GuessesRefused(MakeThing):
+    def send(self, ctx: Ctx) -> str:
+        try:
+            return super().send(ctx)
+        except TimeoutError as error:
+            raise Refused("Acme did not answer.") from error
+
+
+class GuessesNotSent(MakeMarkedThing):
+    def send(self, ctx: Ctx) -> str:
+        try:
+            return super().send(ctx)
+        except ConnectionError as error:
+            raise NotSent("The connection broke.") from error
+
+
+class AsksTwice(MakeMarkedThing):
+    def send(self, ctx: Ctx) -> str:
+        try:
+            return super().send(ctx)
+        except OSError:
+            return super().send(ctx)
+
+
+class ForgetsUndo(MakePair):
+    def child(self, name: str) -> Command[Any]:
+        return MakeThing(provider=self.provider, name=name)
+
+
+class ForgetsUndoAlone(MakeThing):
+    def finish(self, tx: Tx, result: str) -> None:
+        tx.log(f"{result} is there")
+
+
+class FindsByName(MakeMarkedThing):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        things = ctx.connect(Things).all()
+        return [Found(it.id, mark=ctx.token) for it in things if it.name == self.name]
+
+
+class Hopes(MakeMarkedThing):
+    """Its look sees nothing."""
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        ctx.connect(Things).all()
+        return []

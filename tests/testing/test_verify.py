@@ -1,0 +1,242 @@
+"""What an author gets wrong is found, named, and told on one screen; what is right
+passes (invariants 1, 3, 4 and 10)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from earmark import Command, Ctx, NameTaken, NotSent, Running
+from earmark.domain.errors import BadInput, Rejected
+from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
+from tests.testing import acme
+from tests.testing.acme import FakeAcme
+
+RIGHT = (
+    acme.MakeThing(),
+    acme.MakeMarkedThing(),
+    acme.MakeNamedThing(),
+    acme.MakeThingBlindly(),
+    acme.LookAround(),
+)
+WRONG = (
+    (acme.SendsWithoutToken(), Mistake.NO_TOKEN),
+    (acme.NamesAnew(), Mistake.NO_TOKEN),
+    (acme.GuessesRefused(), Mistake.GUESSES),
+    (acme.GuessesNotSent(), Mistake.GUESSES),
+    (acme.AsksTwice(), Mistake.GUESSES),
+    (acme.ForgetsUndo(), Mistake.NO_UNDO),
+    (acme.ForgetsUndoAlone(), Mistake.NO_UNDO),
+    (acme.FindsByName(), Mistake.BY_NAME),
+    (acme.Hopes(), Mistake.DOUBLED),
+)
+named: Any = lambda it: type(it).__name__ if isinstance(it, Command) else ""  # noqa: E731
+
+
+@pytest.mark.parametrize("command", RIGHT, ids=named)
+def test_what_is_right_passes(command: Command[Any]) -> None:
+    report = verify(command, world=FakeAcme(), schedules=5)
+    assert report.ok
+    assert report.kills >= 20
+    assert bool(report.held) == isinstance(command, acme.MakeThingBlindly) or (
+        "nothing proves that it is ours" in report.why_held[0]
+    )
+
+
+def test_a_plan_that_takes_back_what_it_did_leaves_nothing() -> None:
+    assert verify(acme.MakePair(), world=FakeAcme(), replay="refuse=2").ok
+    assert verify(acme.MakePair(), world=FakeAcme(), replay="finish=3").ok
+
+
+@pytest.mark.slow
+def test_a_plan_that_takes_back_what_it_did_passes() -> None:
+    assert verify(acme.MakePair(), world=FakeAcme(), schedules=10).ok
+
+
+def test_what_may_be_left_is_no_mistake() -> None:
+    leaves: list[Any] = [acme.MakeThing, "MakeUndoableThing"]
+    world = FakeAcme()
+    assert verify(acme.MakePair(), world=world, may_leave=leaves, replay="refuse=2").ok
+
+
+@pytest.mark.parametrize(("command", "mistake"), WRONG, ids=named)
+def test_what_is_wrong_is_found_and_named(
+    command: Command[Any], mistake: Mistake
+) -> None:
+    report = verify(command, world=FakeAcme(), schedules=0, check=False)
+    (finding,) = report.findings
+    assert finding.mistake is mistake
+    assert fits_a_screen(report)
+    assert mistake in str(report)
+
+    again = verify(command, world=FakeAcme(), replay=finding.schedule, check=False)
+    assert told(again.findings[0]) == told(finding)
+    assert again.schedules == 2
+
+
+def fits_a_screen(report: Report) -> bool:
+    lines = str(report).splitlines()
+    return len(lines) <= 24 and max(map(len, lines)) <= 100
+
+
+def told(finding: Finding) -> Sequence[object]:
+    """A name that is chosen anew is another one each time."""
+    text = "" if finding.command == "NamesAnew" else finding.text
+    return finding.mistake, finding.command, text, finding.when, finding.schedule
+
+
+def test_it_raises_with_the_report() -> None:
+    with pytest.raises(VerificationFailed, match="sends without the token") as raised:
+        verify(acme.SendsWithoutToken(), world=FakeAcme(), replay="lose=1")
+    assert not raised.value.report.ok
+    assert 'replay="' in str(raised.value)
+
+
+class MakesEverything(acme.MakePair):
+    """All mistakes at once."""
+
+    def child(self, name: str) -> Command[Any]:
+        return MakesAllMistakes(provider=self.provider, name=name)
+
+
+class MakesAllMistakes(acme.FindsByName):
+    def send(self, ctx: Ctx) -> str:
+        try:
+            return ctx.connect(acme.Things).create_marked(self.name)
+        except TimeoutError as error:
+            raise NotSent("It timed out.") from error
+
+
+def test_many_mistakes_fit_a_screen() -> None:
+    report = verify(MakesEverything(), world=FakeAcme(), schedules=0, check=False)
+    mistakes = {finding.mistake for finding in report.findings}
+    assert mistakes >= {Mistake.NO_TOKEN, Mistake.GUESSES}
+    assert fits_a_screen(report)
+
+
+class NeverEnds(acme.MakeThing):
+    def poll(self, ctx: Ctx, job: str) -> Any:
+        return Running(50)
+
+
+def test_what_does_not_end_undisturbed_is_said_at_once() -> None:
+    report = verify(NeverEnds(), world=FakeAcme(), check=False)
+    assert report.schedules == 1
+    assert report.findings[0].mistake is Mistake.UNENDED
+
+
+class Fails(acme.MakeThing):
+    def prepare(self, ctx: Ctx) -> Any:
+        raise ValueError("nothing fits")
+
+
+def test_what_does_not_go_well_undisturbed_is_said_at_once() -> None:
+    report = verify(Fails(), world=FakeAcme(), check=False)
+    (finding,) = report.findings
+    assert (report.schedules, finding.mistake) == (1, Mistake.ENDS_BADLY)
+    assert "nothing fits" in finding.text
+
+
+class TwoSites(acme.MakePair):
+    def child(self, name: str) -> Command[Any]:
+        return acme.MakeThing(provider=name, name=name)
+
+
+def test_several_worlds_by_name() -> None:
+    worlds = {"left": FakeAcme(), "right": FakeAcme()}
+    command = TwoSites(provider="left")
+    leaves = [acme.MakeThing]
+    report = verify(command, worlds=worlds, may_leave=leaves, replay="lose=2")
+    assert [len(world.effects()) for world in worlds.values()] == [1, 1]
+    assert report.effects == 4
+    report = verify(command, worlds=worlds, replay="refuse=2", check=False)
+    assert "right: Things.create" in report.findings[0].when
+
+
+def test_a_command_is_made_anew_for_each_schedule() -> None:
+    made: list[Command[Any]] = []
+
+    def make() -> Command[Any]:
+        made.append(acme.MakeThing(name=f"box-{len(made)}"))
+        return made[-1]
+
+    report = verify(make, world=FakeAcme(), replay="lose=1")
+    assert len(made) >= report.schedules
+
+
+class NeedsRow(acme.MakeThing):
+    def check(self, tx: Any) -> None:
+        if tx.tenant_named("world", "acme") is None:
+            raise Rejected("There is no tenant.")
+
+
+def test_rows_that_must_be_there_are_given() -> None:
+    with pytest.raises(Rejected, match="no tenant"):
+        verify(NeedsRow(), world=FakeAcme(), schedules=0)
+
+    def given(tx: Any) -> None:
+        tx.add_tenant("acme", provider="world", external_id="t-1")
+
+    assert verify(NeedsRow(), world=FakeAcme(), given=given, replay="lose=1").ok
+
+
+class LosesPatience(acme.MakeThing):
+    """Only what two disturbances make of it is wrong."""
+
+    def send(self, ctx: Ctx) -> str:
+        patient = ctx.task.attempt < 3
+        return ctx.connect(acme.Things).create(
+            self.name, token=ctx.token if patient else ""
+        )
+
+
+def test_what_only_a_pair_shows_is_drawn_and_played_again() -> None:
+    report = verify(LosesPatience(), world=FakeAcme(), schedules=30, check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.NO_TOKEN
+    assert " " in finding.schedule
+    wanted = finding.schedule
+    again = verify(LosesPatience(), world=FakeAcme(), replay=wanted, check=False)
+    assert told(again.findings[0]) == told(finding)
+
+
+def test_what_cannot_be_run_is_refused_in_words() -> None:
+    with pytest.raises(BadInput, match="needs a world"):
+        verify(acme.MakeThing())
+    with pytest.raises(BadInput, match="no word of a schedule"):
+        verify(acme.MakeThing(), world=FakeAcme(), replay="lose=x")
+
+
+def test_the_commands_are_left_as_they_were() -> None:
+    before = dict(vars(acme.MakeThing))
+    verify(acme.MakeThing(), world=FakeAcme(), replay="undisturbed")
+    assert {name: vars(acme.MakeThing)[name] for name in ("send", "find", "poll")} == {
+        name: before[name] for name in ("send", "find", "poll")
+    }
+
+
+class RefusesTaken(acme.MakeThing):
+    """Its own `check` keeps a second one of the name out."""
+
+    def check(self, tx: Any) -> None:
+        if tx.tenant_named("world", self.name) is not None:
+            raise NameTaken(f"There is a {self.name}.")
+
+    def finish(self, tx: Any, result: str) -> None:
+        tx.add_tenant(self.name, provider="world", external_id=result)
+
+    def undo(self, tx: Any, job: str) -> Command[Any] | None:
+        return acme.RemoveThing(provider=self.provider, thing=job)
+
+
+def test_a_command_that_refuses_to_run_twice_is_verified_too() -> None:
+    world = FakeAcme()
+
+    def given(tx: Any) -> None:
+        """What is at the site is in our rows."""
+        for thing in world.things.all():
+            tx.add_tenant(thing.name, provider="world", external_id=thing.id)
+
+    command = RefusesTaken()
+    assert verify(command, world=world, given=given, replay="strangers drop=1").ok
+    assert verify(RefusesTaken(), world=FakeAcme(), replay="finish=1").ok
