@@ -15,7 +15,7 @@ from earmark.engine.explain import waiting_for
 from earmark.engine.runtime import Engine
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
-from earmark.store.schema import placeholders, tasks
+from earmark.store.schema import placeholders, task_log, tasks
 from tests import invariants
 from tests.peers.lab import eventually
 from tests.soak import compare
@@ -53,6 +53,15 @@ def _silent(engine: Engine) -> list[str]:
     return engine.read(work)
 
 
+def overdue(engine: Engine) -> list[str]:
+    """Calls that only their deadline ended. None here takes so long: whoever had one
+    was killed, stopped or cut off, and that is to be noticed much earlier."""
+    said = task_log.c.text == "Recovered: its call ran past its deadline."
+    query = sa.select(task_log.c.task_id, task_log.c.at).where(said)
+    found = engine.read(lambda tx: tx.execute(query).all())
+    return [f"stuck: {it.task_id} until {it.at:%H:%M:%S}, its deadline" for it in found]
+
+
 def held(engine: Engine, at: compare.AtLab) -> tuple[Counter[str], list[str]]:
     """Held tasks by their cause; and those whose cause is none that may be."""
     causes: Counter[str] = Counter()
@@ -73,10 +82,15 @@ def held(engine: Engine, at: compare.AtLab) -> tuple[Counter[str], list[str]]:
 
 def ended(estate: Estate) -> list[str]:
     """Wait until everything has ended or is held; tells what has not."""
+    engine, lab = estate.engine, estate.lab
+
+    def calm() -> bool:
+        return not invariants.unended(engine) and compare.quiet(lab)
+
     with suppress(AssertionError):  # told below
-        eventually(lambda: not invariants.unended(estate.engine), seconds=_CALM_SECONDS)
-    eventually(lambda: compare.quiet(estate.lab), "the end of all at the lab", 30)
-    return [f"stuck: {what}" for what in invariants.unended(estate.engine)]
+        eventually(calm, seconds=_CALM_SECONDS)
+    restless = [] if compare.quiet(lab) else ["stuck: the lab does not come to rest"]
+    return [*restless, *(f"stuck: {what}" for what in invariants.unended(engine))]
 
 
 def refreshed(estate: Estate) -> list[str]:

@@ -63,6 +63,14 @@ class Report:
 
 def run(which: Which, url: str, folder: Path) -> Report:
     """Run a block on an empty database in an empty folder."""
+    try:
+        return _run(which, url, folder)
+    except Exception as error:
+        error.add_note(f"In {which}; run it again by: {which.again()}")
+        raise
+
+
+def _run(which: Which, url: str, folder: Path) -> Report:
     began = time.monotonic()
     draw = Draw(which.seed, which.number, which.store, lying=which.lying)
     schedules = draw.schedules(which.size)
@@ -82,6 +90,7 @@ def run(which: Which, url: str, folder: Path) -> Report:
         report.wrong += people.in_vain()
         report.wrong += audit.silent(estate.engine)
         report.wrong += audit.ended(estate)
+        report.wrong += audit.overdue(estate.engine)
         report.wrong += _audited(estate, people, report)
         report.wrong += [f"not final: {what}" for what in finals.look()]
         report.wrong += estate.stop_workers() + estate.strange_ends()

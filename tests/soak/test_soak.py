@@ -12,7 +12,7 @@ from tests.soak.block import Which
 from tests.soak.figures import Figures
 from tests.soak.houses import NewDatabase, Record
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 #: Blocks on each store.
 _BLOCKS = 3
