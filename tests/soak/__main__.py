@@ -1,6 +1,7 @@
 """Run the soak by hand: `python -m tests.soak --schedules 2000 --seed 7`."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ def main() -> int:
     parser.add_argument("--block", type=int, help="run this one alone, again")
     parser.add_argument("--lying", action="store_true", help="the lab ignores tokens")
     asked = parser.parse_args()
+    # So that what it has started ends with it, PostgreSQL too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     total, bad = Figures(), 0
     folder = Path(tempfile.mkdtemp(prefix="earmark-soak-"))
     print(f"soak: seed {asked.seed}, in {folder}", flush=True)

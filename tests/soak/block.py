@@ -22,7 +22,7 @@ from tests.soak.people import Asked, People
 from tests.soak.storm import Storm
 
 #: Schedules in a block, and the seconds from the begin of one to that of the next.
-SIZE, PACE = 50, 0.35
+SIZE, PACE = 50, 0.28
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_STORIES = 8
 
