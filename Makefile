@@ -3,6 +3,7 @@ PYTEST_WORKERS ?= 4
 ARGS ?=
 SCHEDULES ?= 400
 SEED ?= $(shell date +%s)
+PAIRS ?= 100
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -10,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test quick soak check format
+.PHONY: help setup demo test quick soak kills check format
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,10 +36,13 @@ test: check  ## The gates and every test
 quick: check  ## The gates, and the quick tests on SQLite: at most 3 minutes
 	$(PYTEST) -m "not slow and not browser and not postgres" $(ARGS)
 
-soak: $(READY)  ## Hours of kills: of real processes everywhere, drawn pairs, storms
+soak: $(READY)  ## SCHEDULES=400 of random kills, stops, cuts, faults under load; SEED= draws them again
 	@echo "make soak SCHEDULES=$(SCHEDULES) SEED=$(SEED) draws these schedules again"
-	EARMARK_SOAK=1 EARMARK_SCHEDULES=$(SCHEDULES) EARMARK_SEED=$(SEED) \
-		$(PYTEST) --timeout 7200 tests/soak tests/crash $(ARGS)
+	$(BIN)/python -m tests.soak --schedules $(SCHEDULES) --seed $(SEED) $(ARGS)
+
+kills: $(READY)  ## Hours of kills: at every boundary each time, and PAIRS=100 drawn pairs for each
+	EARMARK_SOAK=1 EARMARK_SCHEDULES=$(PAIRS) EARMARK_SEED=$(SEED) \
+		$(PYTEST) --timeout 7200 tests/soak/test_every_kill.py tests/crash $(ARGS)
 
 check: $(READY)  ## The gates: format, lint, types, floors, cycles, sizes
 	$(BIN)/ruff format --check

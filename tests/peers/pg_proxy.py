@@ -1,10 +1,13 @@
 """A TCP proxy before a real PostgreSQL that cuts a connection at a COMMIT: before it is
-passed on, or once the server has answered it and the client has not heard."""
+passed on, or once the server has answered it and the client has not heard. It also cuts
+all that is open, is slow, or lets nobody in."""
 
 import selectors
 import socket
 import struct
 import threading
+import time
+from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -38,6 +41,11 @@ class PostgresProxy:
         self._cut_at: int | None = None
         self._how = Cut.BEFORE
         self.was_cut = False
+        self.delay = 0.0
+        """How long each message of a client waits to be passed on, in seconds."""
+        self.refusing = False
+        """Whether who connects is sent away."""
+        self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, number: int, how: Cut) -> None:
@@ -45,6 +53,15 @@ class PostgresProxy:
         with self._lock:
             self._commits, self._cut_at, self._how = 0, number, how
             self.was_cut = False
+
+    def sever(self) -> int:
+        """Cut every connection that is open, wherever it is; returns how many."""
+        with self._lock:
+            mine = list(self._open)
+        for one in mine:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        return len(mine)
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +73,7 @@ class PostgresProxy:
         trace: TracebackType | None,
     ) -> None:
         self._listener.close()
+        self.sever()
 
     def _accept(self) -> None:
         while True:
@@ -66,11 +84,19 @@ class PostgresProxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        if self.refusing:
+            client.close()
+            return
         with client, self._connect() as server:
+            with self._lock:
+                self._open.add(client)
             try:
                 _Pair(self, client, server).run()
-            except (ConnectionError, EOFError):
+            except (OSError, EOFError):
                 return
+            finally:
+                with self._lock:
+                    self._open.discard(client)
 
     def _connect(self) -> socket.socket:
         folder = self._target.query.get("host")
@@ -129,6 +155,8 @@ class _Pair:
         """One message of the client's; False when it was cut."""
         head = _exactly(self._client, 5)
         message = _exactly(self._client, int.from_bytes(head[1:]) - 4)
+        if self._proxy.delay:
+            time.sleep(self._proxy.delay)
         commits = (head[:1] + message).startswith(_COMMITS)
         how = self._proxy.meets() if commits else None
         if how is Cut.BEFORE:

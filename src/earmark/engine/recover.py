@@ -45,6 +45,18 @@ def worker_gone(engine: Engine, worker_id: str, why: str) -> int:
     return _recover_all(engine, worker_id, why)
 
 
+def left_by_the_gone(engine: Engine) -> int:
+    """What workers that are known to be gone still have goes on elsewhere too; returns
+    how many tasks.
+
+    Being proved gone and being recovered are two transactions: whoever did the first
+    may have died before the second. And what a dying process sent to the database may
+    be committed there only after its death was seen.
+    """
+    left = engine.read(workers.gone_with_work)
+    return sum(worker_gone(engine, it, f"worker {it} is gone") for it in left)
+
+
 def worker_silent(engine: Engine, worker_id: str, why: str) -> int:
     """The worker does not beat: what it runs is in doubt, and it may still wake up."""
 

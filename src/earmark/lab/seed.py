@@ -40,10 +40,12 @@ def seed(site: Site) -> None:
         return
     with site.transaction():
         for vm in SEEDS[site.config.seed]:
-            _add(site, vm)
+            add(site, vm)
 
 
-def _add(site: Site, vm: SeedVm) -> None:
+def add(site: Site, vm: SeedVm) -> None:
+    """Add a virtual machine with its disks, in the open transaction."""
+
     def identity(name: str) -> str:
         # Ids follow from names, so that they can be foretold in tests and examples.
         return str(uuid5(NAMESPACE_URL, f"lab:{site.config.site_name}/{name}"))

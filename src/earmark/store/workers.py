@@ -61,6 +61,17 @@ def alive(tx: Transaction) -> Sequence[sa.Row[Any]]:
     ).all()
 
 
+def gone_with_work(tx: Transaction) -> Sequence[str]:
+    """Workers that are gone, and yet have a task that runs, or a send that is not over:
+    who attested it died before the rest was done, or what the worker had committed came
+    only after it was dead."""
+    running = sa.select(tasks.c.worker_id).where(tasks.c.state == TaskState.RUNNING)
+    sending = sa.select(sends.c.sender_id).where(sends.c.over_at.is_(None))
+    left = sa.or_(workers.c.id.in_(running), workers.c.id.in_(sending))
+    query = sa.select(workers.c.id).where(workers.c.state == "gone", left)
+    return tx.execute(query).scalars().all()
+
+
 def listed(tx: Transaction, recent: timedelta) -> Sequence[sa.Row[Any]]:
     """The workers alive, and those that ended within `recent`."""
     return tx.execute(

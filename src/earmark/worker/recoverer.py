@@ -40,6 +40,7 @@ class Recoverer:
                 self._engine, row.id, f"worker {row.id} (pid {row.pid}) is gone"
             )
             _log.warning("worker %s is gone; %d tasks recovered", row.id, count)
+        recover.left_by_the_gone(self._engine)
         self._note_silent([row for row in others if row not in gone])
         recover.overdue(self._engine)
         expire(self._engine)
