@@ -18,6 +18,7 @@ from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.authored import in_tx
+from earmark.engine.seal import seal
 from earmark.engine.tx import EngineTx, Names
 from earmark.store import placeholders, tasks
 
@@ -115,7 +116,7 @@ class Promised:
         author = self._author
         command = describe.resolve(self._names, child.command)
         in_tx(lambda: command.check(author))
-        command = describe.seal(author, command, task_id)
+        command = seal(author, command, task_id)
         row = describe.row(
             author,
             self._names,
