@@ -122,15 +122,16 @@ class AuthoredStage:
 
         return [(self.task(row.task_id), row) for row in self.engine.read(read)]
 
-    def take_back(self, root: Task) -> None:
-        """Undo every effect that there is, the last first."""
+    def take_back(self, root: Task) -> list[Task]:
+        """Undo every effect that there is, the last first; returns how that ended."""
+        ended = []
         for task, effect in reversed(self.accepted(root)):
             command = describe.load(self.engine, task)
             assert isinstance(command, ExternalJob)
             back = self._undo_of(command, str(effect.external_id))
             if back is not None:
-                ended = self.run(back)
-                assert ended.went_well, f"{ended.title}: {ended.message}"
+                ended.append(self.run(back))
+        return ended
 
     def _undo_of(self, command: ExternalJob[Any], job: str) -> Command[Any] | None:
         return transact(self.engine, lambda tx: command.undo(tx, job))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from earmark import Deadline, ProviderError, Refused
 from earmark.providers.transport import Answer, Exchange, Request
-from earmark_certificates.fake import TRACE
+from earmark_certificates.trace import TRACE
 
 Json = dict[str, Any]
 #: The API's documented "I did nothing, and will not".

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from earmark import Deadline, NotSent, ProviderError, Refused, Throttled
 from earmark.providers.transport import Answer, Exchange, Request
-from earmark_certificates.fake import TRACE
 from earmark_certificates.jws import b64, jwk, sign, thumbprint
+from earmark_certificates.trace import TRACE
 
 T = TypeVar("T")
 Json = dict[str, Any]

@@ -19,10 +19,9 @@ from uuid import uuid4
 
 from earmark import Connector, Deadline
 from earmark.providers.transport import Answer, Request
+from earmark_certificates.trace import TRACE
 
 Json = dict[str, Any]
-#: The header with our token. Providers ignore it; their logs, and a fake's, keep it.
-TRACE = "X-Request-Id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,7 @@ def settle_job(
 
     def well(tx: Transaction, outcome: Done[Any]) -> None:
         task = tasks.lock_family(tx, effect.task_id)
-        author = open_tx(engine, tx, task)
-        how = _good(author, task, outcome)
+        how = _good(author := open_tx(engine, tx, task), task, outcome)
         # With a verdict it was to fail, and was only followed to its end (rule 8).
         if task.verdict is None:
             in_tx(lambda: command.finish(author, outcome.result))
