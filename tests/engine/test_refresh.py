@@ -48,3 +48,4 @@ def test_a_kind_that_lists_nothing_is_asked_whether_it_answers(
     assert ended.outcome == outcome, ended.message
     provider = stage.engine.read(lambda tx: inventory.provider(tx, "p-1"))
     assert provider.health == health
+    assert (provider.refreshed_at is not None) == (health == "ok")

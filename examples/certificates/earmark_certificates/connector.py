@@ -141,7 +141,7 @@ class AcmeSettings(BaseModel):
 class AcmeConnector:
     """A CA as a kind of provider. The secret is the account's key, and its name."""
 
-    kind = "acme"
+    kind = "acme-ca"
     title = "Certificate authority (ACME)"
     settings: type[BaseModel] = AcmeSettings
     secrets: Mapping[str, str] = {"account_key": "Account key (PKCS #8, one line)"}

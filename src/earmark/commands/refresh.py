@@ -26,11 +26,11 @@ class RefreshProvider(Action[str]):
             said = " ".join(str(error).split()) or type(error).__name__
             ctx.save(lambda tx: tx.provider_health(self.provider, "error", said))
             raise
-        if listing is None:
-            ctx.save(lambda tx: tx.provider_health(self.provider, "ok", ""))
-            return Done("nothing to list", "It answers; its kind lists nothing.")
-        summary = ctx.save(lambda tx: tx.apply_listing(self.provider, listing, began))
+        there = listing or Listing()
+        summary = ctx.save(lambda tx: tx.apply_listing(self.provider, there, began))
         ctx.save(lambda tx: tx.provider_health(self.provider, "ok", ""))
+        if listing is None:
+            return Done(summary, "It answers; its kind lists nothing.")
         return Done(summary, f"{len(listing.vms)} VMs: {summary}")
 
 
