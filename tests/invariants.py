@@ -177,14 +177,29 @@ def _no_open_effect(tx: Transaction) -> Iterator[str]:
             yield f"{_named(row)}: {row.token} is {row.effect_state}"
 
 
-@rule("a held task has a held effect and its evidence")
+@rule("a held task has a held effect and its evidence, or cannot be undone")
 def _held(tx: Transaction) -> Iterator[str]:
     for row in tx.execute(sa.select(tasks).where(tasks.c.state == "held")):
         effect = effects.of_task(tx, row.id)
-        if effect is None or effect.state != "held":
+        if row.undoes_id is not None and effect is not None:
+            if effect.state not in ("held", "settled", "refused", "dropped"):
+                yield f"{_named(row)}, a step of an undo, has {effect.state}"
+        elif row.step == "undo":
+            continue
+        elif effect is None or effect.state != "held":
             yield f"{_named(row)} has {effect and effect.state}"
         elif not effects.evidence_of(tx, effect.id):
             yield f"{_named(row)} has no evidence"
+
+
+@rule("what can be taken back is, or its root's end names it")
+def _undone(tx: Transaction) -> Iterator[str]:
+    bad = tasks.c.outcome.not_in(("ok", "warned"))
+    for row in tx.execute(sa.select(tasks).where(tasks.c.parent_id.is_(None), bad)):
+        stays = effects.to_undo(tx, row.id)
+        named = len((row.error or {}).get("left_behind", ()))
+        if len(stays) > named:
+            yield f"{_named(row)} names {named} of {[it.id for it in stays]}"
 
 
 @rule("no lock and no place in a queue without its live root")

@@ -151,7 +151,7 @@ def test_a_finish_that_raises_fails_and_names_what_is_there(stage: Stage) -> Non
     (effect,) = stage.effects()
     assert (ended.outcome, effect.state) == ("failed", "settled")
     assert ended.error is not None
-    assert ended.error["left_behind"] == [effect.external_id]
+    assert ended.error["left_behind"] == ["a! at scripted (“Make a, badly”)"]
 
 
 def test_the_first_failure_fixes_the_verdict_and_the_parent_ends_last(

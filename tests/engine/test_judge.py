@@ -28,9 +28,10 @@ EFFECT = Placeholder(
     id="token-1", task_id="t", root_id="t", provider_id="p", operation="op",
     effect="token", state=PlaceholderState.IN_DOUBT, external_id=None, nonce="n",
     version=3, request=None, resend=False, first_sent_at=SENT, doubt_since=SENT,
-    next_check_at=NOW, checks=0, errors=0, stoppable=False, cancel_asked_at=None,
-    seen_before=None, decision=None, result=None, replaces_id=None, created_at=SENT,
-    updated_at=SENT,
+    next_check_at=NOW, checks=0, errors=0, stoppable=False,
+    undoable=False, cancel_asked_at=None,
+    seen_before=None, decision=None, ended_well=None, result=None, undone_at=None,
+    replaces_id=None, created_at=SENT, updated_at=SENT,
 )  # fmt: skip
 OURS = Found("job-1", mark="token-1")
 STRANGER = Found("job-9", mark=None)

@@ -33,7 +33,7 @@ def test_a_held_task_says_all_that_is_known_and_what_can_be_decided(desk: Desk) 
         assert piece.text in page
     assert "Next: a person decides. Until then nothing is sent." in page
     found = desk.stage.engine.read(lambda tx: placeholders.get(tx, effect.id))
-    choices = resolve.choices(found, stopping=False)
+    choices = resolve.choices(task, found)
     assert len(choices) == 4
     for choice in choices:
         assert choice.label in page

@@ -24,7 +24,7 @@ from earmark.engine.runtime import Engine
 from earmark.store.database import Transaction
 
 #: What may happen more than once, or not be looked at again, is asked about first.
-_ASKED_FIRST = (Decision.SEND_AGAIN, Decision.WATCH)
+_ASKED_FIRST = (Decision.SEND_AGAIN, Decision.WATCH, Decision.LEAVE_BEHIND)
 
 
 @click.command()
@@ -75,6 +75,10 @@ def retry(
 @click.option(
     "--watch", is_flag=True, help="Give up waiting; what became of it stays open."
 )
+@click.option("--undo-again", is_flag=True, help="Try again to take it back.")
+@click.option(
+    "--leave-behind", is_flag=True, help="It stays at the provider; the task ends."
+)
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @json_option
 @pass_session
@@ -85,6 +89,8 @@ def resolve(
     absent: bool,
     send_again: bool,
     watch: bool,
+    undo_again: bool,
+    leave_behind: bool,
     yes: bool,
     as_json: bool,
 ) -> Exit:
@@ -98,6 +104,8 @@ def resolve(
         Decision.ABSENT: absent,
         Decision.SEND_AGAIN: send_again,
         Decision.WATCH: watch,
+        Decision.UNDO_AGAIN: undo_again,
+        Decision.LEAVE_BEHIND: leave_behind,
     }
     chosen = [decision for decision, is_given in given.items() if is_given]
     if len(chosen) > 1:
@@ -137,7 +145,8 @@ def _show(engine: Engine, task: Task, known: Case | None, as_json: bool) -> Exit
     else:
         print_case(known)
     if known.choices:
-        say(f"Nothing was decided: give one of {_flags(*Decision)}.")
+        offered = _flags(*(it.decision for it in known.choices))
+        say(f"Nothing was decided: give one of {offered}.")
     return Exit.USAGE
 
 

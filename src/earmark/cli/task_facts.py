@@ -21,6 +21,8 @@ FLAGS = {
     Decision.ABSENT: "--absent",
     Decision.SEND_AGAIN: "--send-again",
     Decision.WATCH: "--watch",
+    Decision.UNDO_AGAIN: "--undo-again",
+    Decision.LEAVE_BEHIND: "--leave-behind",
 }
 
 
@@ -50,18 +52,20 @@ def show(session: Session, task_id: str, as_json: bool) -> None:
 def print_case(held: Case) -> None:
     """What is known of a held task, and what can be decided about it."""
     effect = held.effect
-    click.echo("")
-    print_facts(
-        {
-            "held": held.task.title,
-            "task": held.task.id,
-            "why": held.task.message,
+    facts = {
+        "held": held.task.title,
+        "task": held.task.id,
+        "why": held.task.message,
+    }
+    if effect is not None:
+        facts |= {
             "asked for": f"{effect.operation}, class {effect.effect}",
             "token": effect.id,
             "first sent": moment(effect.first_sent_at) if effect.first_sent_at else "",
             "known there as": held.handle or "no id from the provider",
         }
-    )
+    click.echo("")
+    print_facts(facts)
     click.echo("")
     pieces = [(moment(it.at), it.kind, it.text) for it in held.seen]
     print_rows(("SEEN AT", "KIND", "EVIDENCE"), pieces)

@@ -1,9 +1,10 @@
 """The commands that ship with Earmark: power, disks, VMs, templates, tenants,
-credentials, inventory, consoles."""
+credentials, inventory, orphans, consoles."""
 
 from earmark.commands.console import OpenConsole
 from earmark.commands.credentials import VerifyCredentials
 from earmark.commands.disk import MoveDisk, RemoveImage, SwitchDisk
+from earmark.commands.orphans import AdoptOrphan, DestroyOrphan, SweepProvider
 from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
 from earmark.commands.power_plans import PowerMany, RestartVm
 from earmark.commands.refresh import RefreshProvider
@@ -13,9 +14,11 @@ from earmark.commands.vm import CreateSnapshot, RemoveVm, RemoveVmRecord
 
 __all__ = [
     "AddVmTemplate",
+    "AdoptOrphan",
     "CreateImageTemplate",
     "CreateSnapshot",
     "CreateTenant",
+    "DestroyOrphan",
     "MoveDisk",
     "OpenConsole",
     "PowerMany",
@@ -28,6 +31,7 @@ __all__ = [
     "RestartVm",
     "SealTemplate",
     "ShutdownGuest",
+    "SweepProvider",
     "SwitchDisk",
     "VerifyCredentials",
 ]

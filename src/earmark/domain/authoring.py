@@ -17,6 +17,9 @@ from earmark.domain.inventory import (
     Tenant,
     Vm,
 )
+from earmark.domain.mark import MarkedThing
+from earmark.domain.orphan import Orphan, SweepState
+from earmark.domain.outcome import Undone
 from earmark.domain.secret import Secret
 from earmark.domain.task import Task
 
@@ -48,6 +51,11 @@ class Tx(Protocol):
     @property
     def now(self) -> datetime:
         """The store's time, the same throughout the transaction."""
+        ...
+
+    @property
+    def undone(self) -> Undone:
+        """In `undo`: what is to be taken back. Raises `ValueError` elsewhere."""
         ...
 
     def enqueue(
@@ -133,6 +141,42 @@ class Tx(Protocol):
 
     def provider_health(self, provider: str, health: str, message: str) -> None:
         """Note how the provider answers (`ok`, `error`) and in which words."""
+        ...
+
+    def orphan(self, orphan: str) -> Orphan:
+        """An orphan by id; raises `UnknownName`."""
+        ...
+
+    def open_orphan(self, orphan: str) -> Orphan:
+        """The same; raises `Rejected` when it is adopted, destroyed or gone."""
+        ...
+
+    def prove_orphan(self, orphan: str, seen: MarkedThing) -> None:
+        """Raise `Rejected` unless what the provider shows now is that very orphan,
+        carries our mark with its token, and is explained by nothing (rule 3)."""
+        ...
+
+    def orphan_adopted(self, orphan: str, why: str) -> None:
+        """Write that the task's owner wants it. Raises `Rejected` as `open_orphan`."""
+        ...
+
+    def orphan_destroyed(self, orphan: str) -> None:
+        """Write that a command of ours has removed it."""
+        ...
+
+    def apply_sweep(
+        self,
+        provider: str,
+        things: Sequence[MarkedThing],
+        makes: Mapping[str, str],
+        began: datetime,
+    ) -> str:
+        """Hold a listing of what carries marks, which began then, against our rows:
+        what nothing explains becomes an orphan. Returns the summary in words."""
+        ...
+
+    def sweep_failed(self, provider: str, state: SweepState, message: str) -> None:
+        """Note that a sweep of the provider did not come about, and why."""
         ...
 
     def console(self, console: str) -> Console:

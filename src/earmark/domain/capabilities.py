@@ -11,12 +11,14 @@ Calls that read may raise anything; nothing is concluded from it.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from pydantic import BaseModel
 
 from earmark.domain.errors import Unsupported
 from earmark.domain.inventory import Listing, ObservedVm
+from earmark.domain.mark import MarkedThing
 from earmark.domain.outcome import Found, Progress
 
 
@@ -202,6 +204,39 @@ class Machines:
 
     def find(self, vm: str, token: str) -> Sequence[Found]:
         """The removal under way, or that the VM is gone."""
+        raise _unsupported(self, "find")
+
+
+class Marked:
+    """Lists what carries the mark of any Earmark, and destroys one such thing. Class
+    `absolute`: that it is gone counts."""
+
+    #: Operation → kind of what it makes, of everything that `list_all` shows. What is
+    #: not in it is never said to be missing.
+    makes: Mapping[str, str] = MappingProxyType({})
+    #: Kinds that `destroy` can take away.
+    destroys: frozenset[str] = frozenset()
+
+    def list_all(self) -> Sequence[MarkedThing]:
+        """Everything there with a mark, and what a job is just making with one. Look at
+        the jobs first: what ends in between is then seen at least once."""
+        raise _unsupported(self, "list_all")
+
+    def look(self, kind: str, id: str) -> MarkedThing | None:
+        """One thing as it is now, listed or not, perhaps with `NO_MARK`; None when it
+        is not there."""
+        raise _unsupported(self, "look")
+
+    def destroy(self, kind: str, id: str, *, token: str) -> str:
+        """Start destroying it; returns the job's handle, also when it is gone."""
+        raise _unsupported(self, "destroy")
+
+    def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
+        """How destructions stand (a done one's result is the id that is gone)."""
+        raise _unsupported(self, "jobs")
+
+    def find(self, kind: str, id: str, token: str) -> Sequence[Found]:
+        """The destruction under way, or that the thing is gone."""
         raise _unsupported(self, "find")
 
 

@@ -211,7 +211,14 @@ class ExternalJob(Command[R]):
         told by `poll`. Raises whatever it likes: the job is followed anyway."""
 
     def undo(self, tx: Tx, job: str) -> "Command[Any] | None":
-        """The command that takes the effect back; None when nothing is left behind."""
+        """The command that takes the effect back; None when nothing of it is left.
+
+        Asked when the root has failed or was cancelled and all that was sent has ended:
+        for every effect that the provider accepted, also one whose job ended badly, the
+        last first. `tx.undone` tells its token and result. Without an `undo`, what was
+        done is named as left behind. The command that takes it back must bear being run
+        again: one that fails is tried again, and then held (rule 9).
+        """
         return None
 
 

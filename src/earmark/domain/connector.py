@@ -105,10 +105,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
-    """Where a provider is and how to get in; secrets are in the clear, in memory."""
+    """Where a provider is and how to get in; secrets are in the clear, in memory.
+
+    `installation` is ours: the first half of the mark that a connector writes into
+    whatever it makes (see `domain.mark`); empty where nothing is ever made.
+    """
 
     settings: BaseModel
     secrets: Mapping[str, str]
+    installation: str = ""
 
 
 class Session(Protocol):

@@ -47,6 +47,21 @@ class Job:
     sent_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """An effect that is to be taken back, as `tx.undone` shows it to `undo`.
+
+    `token` and `job`: what it was asked for with, and the provider's handle of it.
+    `request`: what `prepare` returned. `result`: what its job returned; None when that
+    did not end well, so that something may be there half-way, or nothing.
+    """
+
+    token: str
+    job: str
+    request: Any
+    result: Any
+
+
 Progress = Running | Done[Any] | Failed
 
 

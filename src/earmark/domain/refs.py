@@ -15,3 +15,4 @@ class ObjectRef:
 ProviderRef = Annotated[str, ObjectRef("provider")]
 VmRef = Annotated[str, ObjectRef("vm")]
 TemplateRef = Annotated[str, ObjectRef("template")]
+OrphanRef = Annotated[str, ObjectRef("orphan")]

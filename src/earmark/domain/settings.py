@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     writer_seconds: float = Field(default=10.0, gt=0)
     #: How often each provider is refreshed.
     refresh_seconds: float = Field(default=300.0, gt=0)
+    #: How often each provider where something can be made is swept for orphans.
+    sweep_seconds: float = Field(default=900.0, gt=0)
     #: How long a console may stand still, in both directions, before it is ended.
     console_idle_seconds: float = Field(default=1800.0, gt=0)
     #: Where workers reach this very web process, for consoles; empty: at its address.

@@ -58,6 +58,7 @@ class Step(StrEnum):
 
     RUN = "run"
     FINISH = "finish"
+    UNDO = "undo"
 
 
 S = TypeVar("S", bound=StrEnum)
@@ -73,33 +74,30 @@ TASK_MOVES: Table[TaskState] = {
     },
     _T.RUNNING: {
         _T.WAITING: "plan, bind, doubt or queue for locks",
-        _T.QUEUED: "recover or retry",
+        _T.QUEUED: "recover, retry or undo",
         _T.HELD: "hold",
         _T.DONE: "settle",
         _T.CANCELLING: "cancel",
-        _T.UNDOING: "undo",
+        _T.UNDOING: "plan the undo",
     },
     _T.WAITING: {
-        _T.QUEUED: "wake",
+        _T.QUEUED: "wake, retry or undo",
         _T.HELD: "hold",
         _T.DONE: "settle",
         _T.CANCELLING: "cancel",
-        _T.UNDOING: "undo",
     },
     _T.HELD: {
-        _T.QUEUED: "resolve: send again",
+        _T.QUEUED: "resolve: send again or undo",
         _T.WAITING: "resolve: adopt",
         _T.CANCELLING: "resolve: adopt, cancelled",
         _T.DONE: "resolve: settle or watch",
-        _T.UNDOING: "undo",
     },
     _T.CANCELLING: {
-        _T.QUEUED: "wake",
+        _T.QUEUED: "wake or undo",
         _T.DONE: "settle",
         _T.HELD: "hold",
-        _T.UNDOING: "undo",
     },
-    _T.UNDOING: {_T.DONE: "settle", _T.HELD: "hold"},
+    _T.UNDOING: {_T.QUEUED: "wake"},
     _T.DONE: {},
 }
 

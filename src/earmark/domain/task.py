@@ -23,6 +23,7 @@ class Task:
     parent_id: str | None
     key: str
     retry_of: str | None
+    undoes_id: str | None
     command: str
     command_version: int
     params: Mapping[str, Any]
@@ -104,10 +105,13 @@ class Placeholder:
     checks: int
     errors: int
     stoppable: bool
+    undoable: bool
     cancel_asked_at: datetime | None
     seen_before: Any
     decision: Any
+    ended_well: bool | None
     result: Any
+    undone_at: datetime | None
     replaces_id: str | None
     created_at: datetime
     updated_at: datetime

@@ -10,6 +10,17 @@ from earmark.domain.task import Placeholder, Task
 from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
 
+#: What a new promise has in common with the one that it replaces.
+_KEPT = (
+    "task_id",
+    "root_id",
+    "provider_id",
+    "operation",
+    "effect",
+    "stoppable",
+    "undoable",
+)
+
 
 def worth_it(task: Task, command: Command[object], code: str) -> bool:
     """True when the policy names this failure, and it has not been tried enough."""
@@ -17,10 +28,14 @@ def worth_it(task: Task, command: Command[object], code: str) -> bool:
     return wanted and tries_of(task) < command.retry.attempts
 
 
-def try_later(tx: Transaction, task: Task, policy: Retry, why: str) -> None:
-    """Queue a task once more, after the pause that its policy says."""
-    pause = policy.pause(tries_of(task), random.random())  # noqa: S311 - not a secret
-    tasks.move(
+def try_later(
+    tx: Transaction, task: Task, policy: Retry, why: str, tries: int | None = None
+) -> Task:
+    """Queue a task once more, after the pause that its policy says for so many `tries`;
+    by default, those that came past their plan."""
+    luck = random.random()  # noqa: S311 - not a secret
+    pause = policy.pause(tries_of(task) if tries is None else tries, luck)
+    return tasks.move(
         tx,
         task,
         TaskState.QUEUED,
@@ -42,13 +57,18 @@ def promise_again(
     of its own, which names the one that it replaces. False when that is not wanted."""
     if not worth_it(task, command, code):
         return False
-    kept = ("task_id", "root_id", "provider_id", "operation", "effect", "stoppable")
-    row = {name: getattr(failed, name) for name in kept}
-    new = {"id": derived_id(failed.id, "again"), "replaces_id": failed.id}
-    placeholders.insert(tx, [row | new])
-    journal.log(tx, task.id, f"{why} Will try again, as {new['id']}.", "warning")
+    token = promise_anew(tx, failed)
+    journal.log(tx, task.id, f"{why} Will try again, as {token}.", "warning")
     try_later(tx, task, command.retry, why)
     return True
+
+
+def promise_anew(tx: Transaction, failed: Placeholder) -> str:
+    """A new placeholder for what has failed for good; returns its token."""
+    row = {name: getattr(failed, name) for name in _KEPT}
+    token = derived_id(failed.id, "again")
+    placeholders.insert(tx, [row | {"id": token, "replaces_id": failed.id}])
+    return token
 
 
 def tries_of(task: Task) -> int:

@@ -26,6 +26,8 @@ BOUNDARIES = (
     "settle.committed",
     "act.answered",
     "finish.started",
+    "undo.started",
+    "undo.planned",
 )
 
 _SIGNALS = {"EARMARK_CRASH_AT": signal.SIGKILL, "EARMARK_STOP_AT": signal.SIGSTOP}

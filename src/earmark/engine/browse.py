@@ -13,7 +13,14 @@ from earmark.domain.task import Task
 from earmark.engine.explain import WaitingFor, waiting_for
 from earmark.engine.pace import Expected, Paces
 from earmark.store.database import Transaction
-from earmark.store.schema import placeholders, providers, tasks, templates, vms
+from earmark.store.schema import (
+    orphans,
+    placeholders,
+    providers,
+    tasks,
+    templates,
+    vms,
+)
 from earmark.store.tasks import from_row, select_tasks
 from earmark.store.words import words_of
 
@@ -341,7 +348,12 @@ def _retries(tx: Transaction, shown: Sequence[Task]) -> dict[str, str]:
 
 
 def _names(tx: Transaction, shown: Sequence[Task]) -> dict[tuple[str, str], str]:
-    tables = {"vm": vms, "provider": providers, "template": templates}
+    tables = {
+        "vm": vms,
+        "provider": providers,
+        "template": templates,
+        "orphan": orphans,
+    }
     names: dict[tuple[str, str], str] = {}
     for kind, table in tables.items():
         ids = {t.object_id for t in shown if t.object_kind == kind and t.object_id}

@@ -56,6 +56,8 @@ def offer(tx: Transaction, task: Task) -> Offer | None:
     """What cancelling would mean; None when it cannot be (ended, a child, asked)."""
     if task.done or not task.is_root or task.cancelled_by is not None:
         return None
+    if task.step is Step.UNDO:
+        return None
     effects = placeholders.open_of_root(tx, task.id)
     states = {effect.state for effect in effects}
     meaning = _NOTHING_SENT
@@ -69,11 +71,26 @@ def offer(tx: Transaction, task: Task) -> Offer | None:
         meaning = _ENDING
     elif task.state is TaskState.RUNNING or tasks.any_running(tx, task.id):
         meaning = _ASK_WORKER
-    stays = placeholders.count_done_of_root(tx, task.id)
-    if not stays:
-        return meaning
-    what = "1 effect" if stays == 1 else f"{stays} effects"
-    return Offer(meaning.kind, f"{meaning.text} What is done already stays: {what}.")
+    more = _done_already(tx, task, ending=meaning is _ENDING)
+    return Offer(meaning.kind, meaning.text + more)
+
+
+def _done_already(tx: Transaction, task: Task, *, ending: bool) -> str:
+    """What becomes of what is done: taken back where its command says how, unless it
+    comes too late for that (`ending`)."""
+    done = placeholders.done_of_root(tx, task.id)
+    back = 0 if ending else sum(effect.undoable for effect in done)
+    stays = len(done) - back
+    words = ""
+    if back:
+        words += f" What is done already is taken back: {_effects(back)}."
+    if stays:
+        words += f" What is done already stays: {_effects(stays)}."
+    return words
+
+
+def _effects(count: int) -> str:
+    return "1 effect" if count == 1 else f"{count} effects"
 
 
 def _all_ended(tx: Transaction, task: Task) -> bool:
@@ -110,6 +127,12 @@ def request_stop(tx: Transaction, asked: Task, by: str, why: str) -> None:
         )
     if task.cancelled_by is not None:
         return
+    if task.step is Step.UNDO:
+        raise Rejected(
+            f"“{task.title}” did not end well, and what it did is being taken back.",
+            hint="That is not cancelled; a step that cannot be done asks for you.",
+            code="undoing",
+        )
     journal.log(tx, task.id, f"Asked to stop: {why}", "warning")
     journal.note(tx, by, "cancel", task.id)
     stop(tx, task, why, by)

@@ -11,6 +11,8 @@ from earmark.store.database import Transaction
 
 #: How long a claimed task may sit before its first step; then it counts as lost.
 CLAIM_SECONDS = 60.0
+#: What a worker claims a task for, in words.
+STEPS = {Step.RUN: "", Step.FINISH: " to finish it", Step.UNDO: " to take it back"}
 #: Added to a call's own deadline before anybody else calls it hung.
 GRACE_SECONDS = 5.0
 
@@ -40,7 +42,7 @@ def claim(
         deadline = tx.now + timedelta(seconds=CLAIM_SECONDS)
         claimed = queue.claim(tx, appetite, worker_id, limit, deadline)
         for task in claimed:
-            step = " to finish it" if task.step is Step.FINISH else ""
+            step = STEPS[task.step]
             again = f", recovered {task.recoveries} times" if task.recoveries else ""
             journal.log(tx, task.id, f"Claimed by worker {worker_id}{step}{again}.")
         return claimed

@@ -58,5 +58,6 @@ def _absent(tx: Transaction, check: Check) -> None:
         return
     text = f"Absent at the provider, as {effect.decision['by']} confirmed."
     placeholders.witness(tx, effect.id, "probe", text)
-    placeholders.move(tx, effect, PlaceholderState.SETTLED, next_check_at=None)
+    settled = PlaceholderState.SETTLED
+    placeholders.move(tx, effect, settled, next_check_at=None, ended_well=False)
     end(tx, task, End.failed(text, "absent"))

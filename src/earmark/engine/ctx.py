@@ -10,6 +10,7 @@ from earmark.domain.connector import ProviderConfig, Session, settings_of
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput
 from earmark.domain.inventory import Vm
+from earmark.domain.mark import Mark
 from earmark.domain.secret import Secret
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.authored import clean
@@ -61,7 +62,7 @@ class EngineCtx:
     @property
     def mark(self) -> str:
         """Installation id and token."""
-        return f"{self.engine.installation}.{self.token}"
+        return str(Mark(self.engine.installation, self.token))
 
     @property
     def request(self) -> Any:
@@ -105,7 +106,9 @@ class EngineCtx:
         """A client for an endpoint that is no provider of ours (yet)."""
         connector = self.engine.connector(kind)
         clear = {name: self.reveal(secret) for name, secret in secrets.items()}
-        config = ProviderConfig(settings_of(connector, settings), clear)
+        config = ProviderConfig(
+            settings_of(connector, settings), clear, self.engine.installation
+        )
         session = connector.open(config)
         self._opened.append(session)
         return session.capability(capability, self.deadline)

@@ -17,7 +17,7 @@ from earmark.domain.validation import said
 from earmark.engine.authored import storable
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx, Names
-from earmark.store import inventory
+from earmark.store import inventory, orphans
 
 NORMAL_PRIORITY = 100
 #: How many of many objects a title names.
@@ -175,7 +175,7 @@ def row(
 
 
 def _provider(tx: EngineTx, command: Command[Any], refs: dict[str, str]) -> str | None:
-    """The provider that the command names, or that its VM or template lives at."""
+    """The provider that the command names, or where its VM, template or orphan is."""
     for name, kind in refs.items():
         if kind == "provider":
             return str(getattr(command, name))
@@ -184,4 +184,6 @@ def _provider(tx: EngineTx, command: Command[Any], refs: dict[str, str]) -> str 
             return inventory.vm(tx.store, getattr(command, name)).provider_id
         if kind == "template":
             return inventory.template(tx.store, getattr(command, name)).provider_id
+        if kind == "orphan":
+            return orphans.find(tx.store, getattr(command, name)).provider_id
     return None

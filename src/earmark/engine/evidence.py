@@ -17,10 +17,11 @@ from earmark.store.database import Transaction
 @dataclass(frozen=True, slots=True)
 class Case:
     """A task with its newest effect, everything seen of that, and what can be decided
-    about it. `handle`: the provider's name for it, if an answer or a look gave one."""
+    about it. A root whose undo cannot be planned has no effect to show. `handle`: the
+    provider's name for it, if an answer or a look gave one."""
 
     task: Task
-    effect: Placeholder
+    effect: Placeholder | None
     seen: Sequence[sa.Row[Any]]
     choices: tuple[Choice, ...]
     handle: str | None
@@ -57,8 +58,8 @@ def case(tx: Transaction, task: Task) -> Case | None:
         return None
     effect = placeholders.of_task(tx, task.id)
     if effect is None:
-        return None
+        return Case(task, None, (), choices(task, None), None)
     seen = placeholders.evidence_of(tx, effect.id)
     named = [piece.external_id for piece in seen if piece.external_id]
     handle = effect.external_id or (named[-1] if named else None)
-    return Case(task, effect, seen, choices(effect, task.stop_requested), handle)
+    return Case(task, effect, seen, choices(task, effect), handle)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from earmark.domain.states import PlaceholderState, Step, TaskState
+from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
+from earmark.engine.claim import STEPS
 from earmark.engine.crew import Crew
 from earmark.engine.obstacle import in_the_way
 from earmark.engine.relations import (
@@ -77,7 +78,9 @@ class _Facts:
             return _decision(task, effect)
         if task.state not in RESTING:
             return None
-        if effect is not None and effect.state is not PlaceholderState.PLANNED:
+        is_sent = effect is not None and effect.state is not PlaceholderState.PLANNED
+        if is_sent and task.state is not TaskState.UNDOING:
+            assert effect is not None
             # Polled by any worker of the zone, whatever its role.
             nobody = self._nobody(task, None, f"in zone {task.zone}")
             return nobody or self._at_provider(task, effect)
@@ -94,7 +97,8 @@ class _Facts:
             return WaitingFor("lock", text, since, task=obstacle.task_id)
         left, total = self.open_children.get(task.id, (0, 0))
         if total:
-            text = f"{left} of {total} parts to end"
+            parts = "parts" if task.state is not TaskState.UNDOING else "steps back"
+            text = f"{left} of {total} {parts} to end"
             return WaitingFor("children", text, since)
         text = f"{task.pending} earlier step{'s' if task.pending != 1 else ''} to end"
         return WaitingFor("sibling", text, task.created_at)
@@ -107,7 +111,7 @@ class _Facts:
         if task.run_after > self.now:
             text = f"the next try at {task.run_after:%H:%M:%S} UTC"
             return WaitingFor("later", text, task.updated_at, task.run_after)
-        step = " to finish" if task.step is Step.FINISH else ""
+        step = STEPS[task.step]
         since = max(task.created_at, task.run_after)
         text = f"a free worker{step} {where}{self._place(task)}"
         return WaitingFor("turn", text, since)

@@ -1,11 +1,11 @@
 """Left behind: what a task that ends badly has left at providers, said in its end, so
 that nobody has to find it on a bill (rule 8)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from earmark.domain.connector import EffectClass
-from earmark.domain.states import Outcome, PlaceholderState
+from earmark.domain.states import Outcome, PlaceholderState, Step
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.end import End
 from earmark.store import images, inventory, placeholders, tasks
@@ -21,61 +21,95 @@ def failed_with(
     message: str,
     code: str,
     outcome: Outcome = Outcome.FAILED,
-    known: Iterable[str] = (),
 ) -> End:
-    """A bad end that names what is left behind at providers, and the steps that did
-    not end well."""
-    left = list(dict.fromkeys([*known, *left_behind(tx, task)]))
+    """A bad end that names what was taken back, what is left behind at providers, and
+    the steps that did not end well."""
+    family = _Family(tx, task)
     error: dict[str, Any] = {"code": code, "message": message}
+    if family.undone:
+        error["undone"] = family.undone
+        count = len(family.undone)
+        what = "1 effect was" if count == 1 else f"{count} effects were"
+        message += f"{_stop(message)} {what} taken back."
+    left = list(dict.fromkeys(family.left_behind()))
     if left:
         error["left_behind"] = left
         message += f"{_stop(message)} Left behind: {'; '.join(left)}."
-    undone = [
-        child.title for child in tasks.children(tx, task.id) if not child.went_well
-    ]
-    if undone:
-        error["not_done"] = undone
-        more = f" and {len(undone) - SHOWN} more" if len(undone) > SHOWN else ""
-        message += f"{_stop(message)} Not done: {'; '.join(undone[:SHOWN])}{more}."
+    if family.not_done:
+        error["not_done"] = family.not_done
+        rest = len(family.not_done) - SHOWN
+        more = f" and {rest} more" if rest > 0 else ""
+        named = "; ".join(family.not_done[:SHOWN])
+        message += f"{_stop(message)} Not done: {named}{more}."
     return End(outcome, message, error=error)
 
 
 def _stop(message: str) -> str:
     """The full stop that a provider's own words may lack before ours go on."""
-    return "" if message.endswith((".", "!", "?")) else "."
+    return "" if not message or message.endswith((".", "!", "?")) else "."
 
 
-def left_behind(tx: Transaction, parent: Task) -> Iterator[str]:
-    """What the children have left at providers, one line each: every effect that was
-    accepted and has ended, unless the provider itself said that it failed; and what a
-    person chose to watch, which may be there. A state that was brought about is no such
-    thing, nor is an image that a VM's disk is on."""
-    children = tasks.children(tx, parent.id)
-    effects = placeholders.of_tasks(tx, [child.id for child in children])
-    for child in children:
-        effect = effects.get(child.id)
-        if effect is None:
-            yield from left_behind(tx, child)
-        elif effect.state is PlaceholderState.WATCHED:
-            yield f"perhaps {_named(tx, effect, child)}"
-        elif _leaves_something(tx, effect, child):
-            yield _named(tx, effect, child)
+class _Family:
+    """A task and its parts, those of its undo apart."""
+
+    def __init__(self, tx: Transaction, task: Task) -> None:
+        self._tx, self._task = tx, task
+        children = tasks.children(tx, task.id)
+        steps = [child for child in children if child.undoes_id is not None]
+        self.undone = [step.title for step in steps if step.went_well]
+        parts = [child for child in children if child.undoes_id is None]
+        self.not_done = [part.title for part in parts if not part.went_well]
+
+    def left_behind(self) -> Iterator[str]:
+        """What its effects have left at providers, one line each: every effect that was
+        accepted and came well to its end; and what may be there, since a person chose
+        to watch for it, or not to take it back. A state that was brought about is no
+        such thing, nor is an image that a VM's disk is on.
+
+        Before its root ends, what can be taken back still will be.
+        """
+        if self._task.is_root:
+            every = [self._task, *tasks.descendants(self._tx, self._task.id)]
+        else:
+            every = [self._task, *_below(self._tx, self._task)]
+        effects = placeholders.all_of_tasks(
+            self._tx, [task.id for task in every if task.undoes_id is None]
+        )
+        titles = {task.id: task.title for task in every}
+        stays = self._not_taken_back()
+        for effect in effects:
+            title = titles[effect.task_id]
+            unsure = effect.id in stays and not effect.ended_well
+            if unsure or effect.state is PlaceholderState.WATCHED:
+                yield f"perhaps {self._named(effect, title)}"
+            elif effect.id in stays or self._leaves_something(effect):
+                yield self._named(effect, title)
+
+    def _not_taken_back(self) -> set[str]:
+        """What the undo was for, and a person decided not to wait for any more."""
+        if self._task.step is not Step.UNDO:
+            return set()
+        return {effect.id for effect in placeholders.to_undo(self._tx, self._task.id)}
+
+    def _leaves_something(self, effect: Placeholder) -> bool:
+        """True for what was made, and is no part of anything else now."""
+        if not effect.ended_well or effect.effect == EffectClass.ABSOLUTE:
+            return False
+        if effect.undone_at is not None:
+            return False
+        if effect.undoable and not self._task.is_root:
+            return False
+        image = str(effect.result)
+        return images.user_of(self._tx, effect.provider_id, image) is None
+
+    def _named(self, effect: Placeholder, title: str) -> str:
+        where = inventory.name_of(self._tx, "provider", effect.provider_id)
+        what = effect.result if isinstance(effect.result, str) else effect.external_id
+        what = what or f"{effect.operation} {effect.id}"
+        return f"{what} at {where} (“{title}”)"
 
 
-def _leaves_something(tx: Transaction, effect: Placeholder, child: Task) -> bool:
-    """True for what was made, and is no part of anything else now, unless the provider
-    or a person said that nothing came of it. A job may end well without a result; then
-    its task tells."""
-    settled = effect.state is PlaceholderState.SETTLED
-    if not settled or effect.effect == EffectClass.ABSOLUTE:
-        return False
-    made = child.went_well or effect.result is not None
-    if not made and "left_behind" not in (child.error or {}):
-        return False
-    return images.user_of(tx, effect.provider_id, str(effect.result)) is None
-
-
-def _named(tx: Transaction, effect: Placeholder, child: Task) -> str:
-    where = inventory.name_of(tx, "provider", effect.provider_id)
-    what = effect.result if isinstance(effect.result, str) else effect.external_id
-    return f"{what or effect.operation} at {where} (“{child.title}”)"
+def _below(tx: Transaction, task: Task) -> Iterator[Task]:
+    for child in tasks.children(tx, task.id):
+        yield child
+        yield from _below(tx, child)

@@ -29,7 +29,7 @@ FILTERS = (
     "until",
     "needs",
 )
-KINDS = ("vm", "provider", "template")
+KINDS = ("vm", "provider", "template", "orphan")
 
 
 def filter_of(words: Mapping[str, str]) -> TaskFilter:

@@ -9,7 +9,7 @@ def in_the_way(tx: Transaction, obstacle: locks.Obstacle) -> str:
     """What is in the way of a lock, in words, without a full stop."""
     kind = obstacle.kind
     what = "VM" if kind == "vm" else kind.replace("-", " ").capitalize()
-    known = kind in ("vm", "provider", "template")
+    known = kind in ("vm", "provider", "template", "orphan")
     name = inventory.name_of(tx, kind, obstacle.name) if known else obstacle.name
     if kind.endswith("-name") and "/" in name:
         # Unique at one provider only, and so locked as PROVIDER/NAME.

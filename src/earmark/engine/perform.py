@@ -7,10 +7,12 @@ from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.act import act
 from earmark.engine.finish import finish
+from earmark.engine.not_undone import not_planned
 from earmark.engine.plan import plan
 from earmark.engine.runtime import Engine
 from earmark.engine.send import send
 from earmark.engine.settle import Stopped, settle_failed, settle_stopped
+from earmark.engine.undo import undo
 
 
 def perform(engine: Engine, task: Task) -> None:
@@ -25,7 +27,19 @@ def perform(engine: Engine, task: Task) -> None:
         return
 
 
+def _undo(engine: Engine, task: Task) -> None:
+    try:
+        undo(engine, task)
+    except (Stale, Unavailable, CommitUnknown):
+        raise
+    except Exception as error:  # noqa: BLE001 - the author's code may raise anything
+        not_planned(engine, task, error)
+
+
 def _perform(engine: Engine, task: Task) -> None:
+    if task.step is Step.UNDO:
+        _undo(engine, task)
+        return
     try:
         command = describe.load(engine, task)
         if task.step is Step.FINISH:

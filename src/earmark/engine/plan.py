@@ -4,7 +4,7 @@ One transaction: the root's locks, `check` again under them, **every** child and
 **every** placeholder (invariant 6). What comes later only fills in what is here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +14,11 @@ from earmark.domain.command import (
     ExternalJob,
     WhenLocked,
 )
+from earmark.domain.connector import EffectClass
 from earmark.domain.errors import BadInput, Locked
 from earmark.domain.lock import Lock, checked
 from earmark.domain.states import PlaceholderState, Step, TaskState
-from earmark.domain.task import Task
+from earmark.domain.task import Placeholder, Task
 from earmark.engine.authored import in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
@@ -64,11 +65,13 @@ def _plan(
     unsent = effect is None or effect.state is PlaceholderState.PLANNED
     if task.stop_requested and unsent:
         raise Stopped
+    author = open_tx(engine, tx, task)
+    if effect is not None and task.undoes_id is not None and unsent:
+        _lock_undo(author, task, effect, command)
     if effect is not None:
         # Promised before, by an earlier attempt or by the parent's plan: its locks are
         # held, and `check` was asked when it could still refuse.
         return task
-    author = open_tx(engine, tx, task)
     promised = Promised(author)
     if task.is_root:
         promised.locks.extend(in_tx(lambda: checked(task.command, command.locks())))
@@ -80,9 +83,20 @@ def _plan(
         children = in_tx(lambda: command.children(author))
         promised.add_children(as_row(task), command, children)
         return _write_children(author, task, promised, _waits(task, command))
-    _check_proof(tx, task, promised)
+    _check_proof(tx, task, promised.effects)
     promised.write()
     return task
+
+
+def _lock_undo(
+    author: EngineTx, task: Task, effect: Placeholder, command: Command[Any]
+) -> None:
+    """A step of an undo takes its locks, for its root, only now: what stands in the way
+    is waited for like any other reason why it could not be done (rule 9)."""
+    wanted = in_tx(lambda: checked(task.command, command.locks()))
+    _lock(author.store, task, wanted, waits=False)
+    in_tx(lambda: command.check(author))
+    _check_proof(author.store, task, [{"effect": EffectClass(effect.effect)}])
 
 
 def plan_more(
@@ -108,7 +122,7 @@ def _write_children(
 ) -> Task:
     tx = author.store
     _lock(tx, task, promised.locks, waits)
-    _check_proof(tx, task, promised)
+    _check_proof(tx, task, promised.effects)
     promised.write()
     count = sum(row["parent_id"] == task.id for row in promised.tasks)
     journal.log(
@@ -131,10 +145,12 @@ def _end_by(task: Task, command: Command[Any]) -> dict[str, Any]:
     return {"end_by": task.started_at + timedelta(seconds=seconds)}
 
 
-def _check_proof(tx: Transaction, task: Task, promised: Promised) -> None:
+def _check_proof(
+    tx: Transaction, task: Task, effects: Iterable[Mapping[str, Any]]
+) -> None:
     """Two equal requests of ours at once could not be told apart where there is only a
     list of tasks: an exclusive lock must see to it that there is one (rule 3)."""
-    if needs_a_lock(promised.effects) and not locks.any_exclusive(tx, task.root_id):
+    if needs_a_lock(effects) and not locks.any_exclusive(tx, task.root_id):
         raise BadInput(
             f"{task.command}: an operation of class `tasks` needs an exclusive lock on "
             f"what it works on.",

@@ -12,7 +12,7 @@ from typing import Any
 from earmark.domain.command import Child, Command, Composite, ExternalJob
 from earmark.domain.connector import EffectClass
 from earmark.domain.errors import BadInput
-from earmark.domain.ids import derived_id
+from earmark.domain.ids import MOST_PARTS, derived_id
 from earmark.domain.lock import Lock, checked
 from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
@@ -27,6 +27,8 @@ from earmark.store import placeholders, tasks
 MOST_TASKS = 2_500
 #: How deep composites may lie in each other: more is a plan that contains itself.
 MOST_LEVELS = 20
+#: The place of the first step of an undo among the children of its root.
+FIRST_UNDO = MOST_PARTS // 2
 #: More says nothing more about a child's share, and sums must stay integers.
 MOST_WEIGHT = 1_000_000
 
@@ -52,7 +54,13 @@ def effect_row(
         "operation": operation.name,
         "effect": operation.effect,
         "stoppable": type(command).cancel is not ExternalJob.cancel,
+        # What takes something back is not taken back itself.
+        "undoable": _undoable(command) and row["undoes_id"] is None,
     }
+
+
+def _undoable(command: ExternalJob[Any]) -> bool:
+    return type(command).undo is not ExternalJob.undo
 
 
 class Promised:
@@ -98,6 +106,26 @@ class Promised:
         """Add the effect of a task that has none yet."""
         self.effects.append(effect_row(self._author, self._names, row, command))
 
+    def add_undo(
+        self,
+        root: Mapping[str, Any],
+        effect_id: str,
+        command: ExternalJob[Any],
+        earlier: int,
+    ) -> None:
+        """Add the step of a root's undo that takes an effect back, after so many
+        earlier steps. Its locks and its `check` come when it is claimed, since they may
+        fail, and it must not."""
+        key = f"undo {effect_id}"
+        # Behind all that was planned before, in the order in which it is taken back.
+        place = FIRST_UNDO + earlier + len(self.tasks)
+        task_id = derived_id(root["id"], key, place)
+        known = describe.resolve(self._names, command)
+        sealed = seal(self._author, known, task_id)
+        row = self._row(root, key, Child(sealed, weight=0), task_id)
+        self.tasks.append(row | {"undoes_id": effect_id})
+        self.add_effect(self.tasks[-1], command)
+
     def write(self) -> None:
         """Insert everything; the locks are the caller's to take."""
         tx = self._author.store
@@ -117,20 +145,7 @@ class Promised:
         command = describe.resolve(self._names, child.command)
         in_tx(lambda: command.check(author))
         command = seal(author, command, task_id)
-        row = describe.row(
-            author,
-            self._names,
-            command,
-            task_id=task_id,
-            owner=parent["owner"],
-            priority=parent["priority"],
-            root_id=parent["root_id"],
-            parent_id=parent["id"],
-            key=key,
-            weight=child.weight,
-        )
-        row |= {"state": TaskState.QUEUED, "step": Step.RUN}
-        row |= {"restored": parent["restored"]}
+        row = self._row(parent, key, replace(child, command=command), task_id)
         if waits_for:
             row |= {"state": TaskState.WAITING, "pending": waits_for}
         self.tasks.append(row)
@@ -142,6 +157,25 @@ class Promised:
             count = self._add_within(row, command)
             waits = {"state": TaskState.WAITING, "pending": count}
             row |= waits if count else {"step": Step.FINISH}
+
+    def _row(
+        self, parent: Mapping[str, Any], key: str, child: Child, task_id: str
+    ) -> dict[str, Any]:
+        """The row of a child whose command is resolved and sealed."""
+        row = describe.row(
+            self._author,
+            self._names,
+            child.command,
+            task_id=task_id,
+            owner=parent["owner"],
+            priority=parent["priority"],
+            root_id=parent["root_id"],
+            parent_id=parent["id"],
+            key=key,
+            weight=child.weight,
+        )
+        row |= {"state": TaskState.QUEUED, "step": Step.RUN}
+        return row | {"restored": parent["restored"], "undoes_id": None}
 
     def _add_within(self, row: Mapping[str, Any], command: Composite[Any]) -> int:
         """Add the children of a composite that is itself in this plan."""

@@ -16,6 +16,7 @@ from earmark.domain.task import Placeholder, Task
 from earmark.engine.doubt import hold_task, raise_doubt
 from earmark.engine.end import End
 from earmark.engine.left_behind import failed_with
+from earmark.engine.not_undone import hold_undo
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import drop, stop
 from earmark.store import journal, locks, placeholders, sends, tasks, workers
@@ -128,8 +129,8 @@ def _recover(tx: Transaction, left: Task, why: str) -> None:
 def _to_fail(tx: Transaction, task: Task) -> Task | None:
     """The highest of the task and those above it that is to fail when a worker is lost
     before all of it was sent; None when it is resumed."""
-    if task.step is Step.FINISH:
-        return None  # all of it was sent, and has ended
+    if task.step is not Step.RUN or task.undoes_id is not None:
+        return None  # all of it was sent, and has ended; and undo is always resumed
     found, one = None, task
     while True:
         if one.on_restart == OnRestart.FAIL:
@@ -151,6 +152,9 @@ def _fail(tx: Transaction, top: Task, why: str) -> None:
 def _give_up(tx: Transaction, task: Task, effect: Placeholder | None) -> None:
     """Its workers die again and again: failed if nothing was sent, else held."""
     text = f"{task.recoveries} workers were lost while running this."
+    if task.step is Step.UNDO:
+        hold_undo(tx, task, text)
+        return
     if effect is None or effect.state is PlaceholderState.PLANNED:
         drop(tx, task, effect, failed_with(tx, task, text, "poison"))
         return

@@ -11,7 +11,7 @@ from earmark.store.database import Transaction
 from earmark.store.schema import providers, tasks
 
 #: Waiting for somebody else: children, a provider, a lock.
-RESTING = (TaskState.WAITING, TaskState.CANCELLING)
+RESTING = (TaskState.WAITING, TaskState.CANCELLING, TaskState.UNDOING)
 
 
 def provider_names(
@@ -29,8 +29,10 @@ def provider_names(
 def open_children(
     tx: Transaction, shown: Sequence[Task]
 ) -> Mapping[str, tuple[int, int]]:
-    """Parent → how many of its children have not ended, and how many there are."""
+    """Parent → how many of its children have not ended, and how many there are; of one
+    that undoes, of the steps of that."""
     ids = [t.id for t in shown if t.state in RESTING]
+    undoing = [t.id for t in shown if t.state is TaskState.UNDOING]
     if not ids:
         return {}
     is_open = sa.case((tasks.c.state != TaskState.DONE, 1), else_=0)
@@ -40,7 +42,10 @@ def open_children(
             sa.func.sum(is_open).label("left"),
             sa.func.count().label("total"),
         )
-        .where(tasks.c.parent_id.in_(ids))
+        .where(
+            tasks.c.parent_id.in_(ids),
+            sa.or_(tasks.c.undoes_id.is_not(None), tasks.c.parent_id.not_in(undoing)),
+        )
         .group_by(tasks.c.parent_id)
     )
     return {r.parent_id: (int(r.left), int(r.total)) for r in tx.execute(query)}

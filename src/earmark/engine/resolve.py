@@ -12,20 +12,23 @@ from earmark.domain.errors import BadInput, Rejected
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine import restored
+from earmark.engine.again import promise_anew
 from earmark.engine.end import End
 from earmark.engine.runtime import Engine
-from earmark.engine.wake import end
+from earmark.engine.wake import end, end_undone
 from earmark.store import dialect, journal, placeholders, tasks
 from earmark.store.database import Transaction
 
 
 class Decision(StrEnum):
-    """What a person can decide about a held effect."""
+    """What a person can decide about a held task."""
 
     ADOPT = "adopt"
     ABSENT = "absent"
     SEND_AGAIN = "send-again"
     WATCH = "watch"
+    UNDO_AGAIN = "undo-again"
+    LEAVE_BEHIND = "leave-behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +60,39 @@ _CHOICES = (
     Choice(
         Decision.WATCH,
         "Stop waiting, and watch",
-        "The task ends as interrupted and lets go of its locks. What became of the "
-        "request stays open: nothing looks for it by itself yet. Its evidence is kept "
-        "with the task.",
+        "The task ends as interrupted and lets go of its locks. Every sweep of the "
+        "provider looks for what became of the request: what it shows with our mark is "
+        "told as an orphan. Its evidence is kept with the task.",
+    ),
+)
+
+_OF_UNDO = (Decision.UNDO_AGAIN, Decision.LEAVE_BEHIND)
+#: About what could not be taken back, though it is known what became of each try.
+_UNDO_CHOICES = (
+    Choice(
+        Decision.UNDO_AGAIN,
+        "Try again",
+        "What stood in the way is mended: it is taken back now.",
+    ),
+    Choice(
+        Decision.LEAVE_BEHIND,
+        "Leave it behind",
+        "It stays at the provider, with what was done before it. The task ends, names "
+        "both, and lets go of its locks.",
     ),
 )
 
 
-def choices(effect: Placeholder, stopping: bool) -> tuple[Choice, ...]:
-    """What can be decided about an effect now; none unless it is held. Of a task that
-    was asked to stop (`stopping`) nothing is sent any more."""
-    if effect.state is not PlaceholderState.HELD or effect.decision is not None:
+def choices(task: Task, effect: Placeholder | None) -> tuple[Choice, ...]:
+    """What can be decided about a held task and its newest effect now; of one that was
+    asked to stop nothing is sent any more."""
+    if task.state is not TaskState.HELD:
         return ()
-    barred = Decision.SEND_AGAIN if stopping else None
+    if effect is None or effect.state is not PlaceholderState.HELD:
+        return _UNDO_CHOICES
+    if effect.decision is not None:
+        return ()
+    barred = Decision.SEND_AGAIN if task.stop_requested else None
     return tuple(it for it in _CHOICES if it.decision is not barred)
 
 
@@ -102,22 +125,67 @@ def resolve(
     def work(tx: Transaction) -> Task:
         task = tasks.lock_family(tx, tasks.get(tx, task_id).id)
         effect = placeholders.of_task(tx, task.id)
-        if effect is None or effect.state is not PlaceholderState.HELD:
-            raise Rejected(
-                f"“{task.title}” is not held: there is nothing to decide about it.",
-                hint="`earmark tasks ls --needs-me` lists what waits for a person.",
-                code="not-held",
-            )
+        _check_choice(task, effect, decision)
         said = f"{who} decided: {decision}" + (f" {handle}." if handle else ".")
-        placeholders.witness(
-            tx, effect.id, "decision", said, external_id=handle or None
-        )
+        if effect is not None:
+            placeholders.witness(
+                tx, effect.id, "decision", said, external_id=handle or None
+            )
         journal.log(tx, task.id, said, "warning")
         journal.note(tx, who, "resolve", task.id, decision=decision, handle=handle)
-        _carry_out(tx, task, effect, decision, who, handle)
+        if decision in _OF_UNDO:
+            _carry_out_undo(tx, task, effect, decision, who)
+        else:
+            assert effect is not None, "only effects can be decided so about"
+            _carry_out(tx, task, effect, decision, who, handle)
         return tasks.get(tx, task.id)
 
     return engine.write(work)
+
+
+def _check_choice(task: Task, effect: Placeholder | None, decision: Decision) -> None:
+    if task.state is not TaskState.HELD:
+        raise Rejected(
+            f"“{task.title}” is not held: there is nothing to decide about it.",
+            hint="`earmark tasks ls --needs-me` lists what waits for a person.",
+            code="not-held",
+        )
+    of_undo = effect is None or effect.state is not PlaceholderState.HELD
+    if of_undo != (decision in _OF_UNDO):
+        names = ", ".join(choice.decision for choice in choices(task, effect))
+        raise Rejected(
+            f"“{decision}” cannot be decided about “{task.title}”.",
+            hint=f"There are: {names}." if names else "It was decided about already.",
+            code="no-such-choice",
+        )
+
+
+def _carry_out_undo(
+    tx: Transaction,
+    task: Task,
+    effect: Placeholder | None,
+    decision: Decision,
+    who: str,
+) -> None:
+    if decision is Decision.UNDO_AGAIN:
+        if task.undoes_id is not None and effect is not None:
+            promise_anew(tx, effect)
+        fresh = {"tries": 0, "recoveries": 0, "run_after": tx.now}
+        text = f"{who} had it tried again."
+        tasks.move(tx, task, TaskState.QUEUED, message=text, **fresh)
+        return
+    text = f"{who} left it behind."
+    if task.undoes_id is None:
+        journal.log(tx, task.id, text, "warning")
+        end_undone(tx, task)
+        return
+    error = {"code": "left-behind", "message": text}
+    end(tx, _no_more_tries(tx, task), End(Outcome.INTERRUPTED, text, error=error))
+
+
+def _no_more_tries(tx: Transaction, step: Task) -> Task:
+    """A person gave this step of an undo up: now it may end badly."""
+    return tasks.change(tx, step, stop_requested=True)
 
 
 def _carry_out(
@@ -141,6 +209,8 @@ def _carry_out(
         case Decision.SEND_AGAIN:
             _send_again(tx, task, effect)
         case Decision.WATCH:
+            if task.undoes_id is not None:
+                task = _no_more_tries(tx, task)
             placeholders.move(tx, effect, PlaceholderState.WATCHED, next_check_at=None)
             what = f"{effect.operation} {effect.external_id or effect.id}"
             text = f"{who} stopped waiting; what became of {what} is not known."

@@ -88,7 +88,8 @@ class Engine:
             name: self.reveal(secret_id) for name, secret_id in provider.secrets.items()
         }
         connector = self.connector(provider.kind)
-        config = ProviderConfig(settings_of(connector, provider.settings), clear)
+        settings = settings_of(connector, provider.settings)
+        config = ProviderConfig(settings, clear, self.installation)
         return self._keep(provider, connector.open(config))
 
     def _keep(self, provider: Provider, session: Session) -> Session:

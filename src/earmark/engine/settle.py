@@ -52,12 +52,13 @@ def settle_job(
     first.
     """
 
-    def settled(tx: Transaction, result: Any) -> Placeholder:
+    def settled(tx: Transaction, result: Any, *, well: bool) -> Placeholder:
         return placeholders.move(
             tx,
             effect,
             PlaceholderState.SETTLED,
             next_check_at=None,
+            ended_well=well,
             result=result,
             external_id=external_id or effect.external_id,
         )
@@ -68,18 +69,19 @@ def settle_job(
         # With a verdict it was to fail, and was only followed to its end (rule 8).
         if task.verdict is None:
             in_tx(lambda: command.finish(author, outcome.result))
-        over = settled(tx, how.result)
-        end(tx, task, how if task.verdict is None else _too_late(tx, task, over))
+        settled(tx, how.result, well=True)
+        end(tx, task, how if task.verdict is None else _too_late(tx, task))
 
-    def badly(tx: Transaction, how: End) -> None:
+    def unfinished(tx: Transaction, error: Exception) -> None:
         task = tasks.lock_family(tx, effect.task_id)
-        settled(tx, _plain(outcome))
-        end(tx, task, how)
+        settled(tx, _plain(outcome), well=True)
+        text = f"The provider's job ended well, but finishing failed: {told(error)}"
+        end(tx, task, failed_with(tx, task, text, "finish-failed"))
 
     def failed(tx: Transaction) -> None:
         assert isinstance(outcome, Failed)
         task = tasks.lock_family(tx, effect.task_id)
-        over = settled(tx, None)
+        over = settled(tx, None, well=False)
         if task.cancelled_by is not None and effect.cancel_asked_at is not None:
             end(tx, task, End.cancelled(f"Stopped at the provider: {outcome.message}"))
             return
@@ -95,8 +97,8 @@ def settle_job(
         except (Stale, Unavailable, CommitUnknown):
             raise
         except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-            how = _unfinished(error, effect)
-            engine.write(lambda tx: badly(tx, how))
+            raised = error
+            engine.write(lambda tx: unfinished(tx, raised))
     boundary("settle.committed")
 
 
@@ -192,17 +194,7 @@ def _plain(outcome: Done[Any] | Failed) -> Any:
         return None
 
 
-def _too_late(tx: Transaction, task: Task, effect: Placeholder) -> End:
+def _too_late(tx: Transaction, task: Task) -> End:
     """The end of a job that came well to its end after its task's verdict."""
     error = task.error or {"code": "failed", "message": ""}
-    left = [effect.external_id or effect.id]
-    return failed_with(tx, task, error["message"], error["code"], known=left)
-
-
-def _unfinished(error: Exception, effect: Placeholder) -> End:
-    what = effect.external_id or effect.id
-    message = (
-        f"The provider's job ended well, but finishing failed: {told(error)} "
-        f"Left behind: {effect.operation} {what}."
-    )
-    return End.failed(message, "finish-failed", left_behind=[what])
+    return failed_with(tx, task, error["message"], error["code"])

@@ -1,6 +1,6 @@
 """The `tx` that a command's methods get. `enqueue.open_tx` makes it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Protocol, cast
@@ -19,7 +19,12 @@ from earmark.domain.inventory import (
     Tenant,
     Vm,
 )
+from earmark.domain.mark import MarkedThing
+from earmark.domain.orphan import Orphan, SweepState
+from earmark.domain.outcome import Undone
 from earmark.domain.task import LOCAL_OWNER, Task
+from earmark.engine import orphaned
+from earmark.engine import sweep as sweeping
 from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
 from earmark.inventory import commanded, listed
@@ -29,6 +34,7 @@ from earmark.store import (
     images,
     inventory,
     journal,
+    orphans,
     schema,
     snapshots,
     tenants,
@@ -73,6 +79,7 @@ class EngineTx:
         self.store = tx
         self.task = task
         self._enqueue = enqueue
+        self._undone: Undone | None = None
 
     @property
     def now(self) -> datetime:
@@ -91,6 +98,17 @@ class EngineTx:
         return self._enqueue(
             self, cast(Command[Any], command), owner=owner, key=key, priority=priority
         )
+
+    @property
+    def undone(self) -> Undone:
+        """What is to be taken back."""
+        if self._undone is None:
+            raise ValueError("There is something to take back in `undo` alone.")
+        return self._undone
+
+    def undoing(self, effect: Undone) -> None:
+        """From here on, that is what is taken back."""
+        self._undone = effect
 
     def log(self, text: str, level: str = "info") -> None:
         """Append to the running task's log."""
@@ -198,6 +216,47 @@ class EngineTx:
         inventory.change_provider(
             self.store, provider, health=health, health_message=message
         )
+
+    def orphan(self, orphan: str) -> Orphan:
+        """An orphan by id."""
+        return orphans.find(self.store, orphan)
+
+    def open_orphan(self, orphan: str) -> Orphan:
+        """The same, if nobody has decided about it."""
+        found = self.orphan(orphan)
+        orphaned.refuse_unless_open(found)
+        return found
+
+    def prove_orphan(self, orphan: str, seen: MarkedThing) -> None:
+        """See that what the provider shows is that orphan, and ours."""
+        orphaned.prove(self.engine, self.store, orphan, seen)
+
+    def orphan_adopted(self, orphan: str, why: str) -> None:
+        """Write that it is wanted."""
+        orphaned.adopt(self.store, orphan, self._who, why)
+
+    def orphan_destroyed(self, orphan: str) -> None:
+        """Write that it is gone."""
+        orphaned.destroyed(self.store, orphan, self._who)
+
+    @property
+    def _who(self) -> str:
+        return self.task.owner if self.task else LOCAL_OWNER
+
+    def apply_sweep(
+        self,
+        provider: str,
+        things: Sequence[MarkedThing],
+        makes: Mapping[str, str],
+        began: datetime,
+    ) -> str:
+        """Write what a sweep has found; returns the summary."""
+        shown = sweeping.Shown(provider, things, began, makes)
+        return sweeping.sweep(self.engine, self.store, shown)
+
+    def sweep_failed(self, provider: str, state: SweepState, message: str) -> None:
+        """Note that a sweep did not come about."""
+        sweeping.could_not(self.store, provider, state, message)
 
     def console(self, console: str) -> Console:
         """A console by id."""

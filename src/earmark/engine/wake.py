@@ -21,21 +21,33 @@ from earmark.engine.authored import clean
 from earmark.engine.drop_many import drop_many, droppable
 from earmark.engine.end import DEADLINE, End
 from earmark.engine.left_behind import failed_with
+from earmark.engine.not_undone import try_again_or_hold
 from earmark.store import journal, locks, notifications, placeholders, secrets, tasks
 from earmark.store.database import Transaction
+from earmark.store.wakeups import Topic
 
 #: So many that wait are dropped together.
 _MANY = 10
 
 
 def end(tx: Transaction, task: Task, how: End) -> Task:
-    """End a task whose family is locked, and wake who waited for it."""
+    """End a task whose family is locked, and wake who waited for it.
+
+    A root that ends badly first takes back what was done; a step of that is tried again
+    or held rather than ended badly (rule 9), unless a person gave it up.
+    """
     effect = placeholders.of_task(tx, task.id)
     if effect is not None and effect.state in OPEN_AT_PROVIDER:
         raise AssertionError(f"{task.id} cannot end: its effect is {effect.state}")
     if task.cancelled_by == DEADLINE:
         how = how.out_of_time(sent=placeholders.ever_sent(tx, task))
     how = _by_verdict(task, how)
+    if not how.outcome.good:
+        if task.undoes_id is not None and not task.stop_requested:
+            return try_again_or_hold(tx, task, how)
+        not_yet = task.is_root and task.step is not Step.UNDO
+        if not_yet and placeholders.to_undo(tx, task.id):
+            return _begin_undo(tx, task, how)
     ended = tasks.move(
         tx,
         task,
@@ -58,6 +70,36 @@ def end(tx: Transaction, task: Task, how: End) -> Task:
     return ended
 
 
+def _begin_undo(tx: Transaction, root: Task, how: End) -> Task:
+    """Queue a root whose verdict has fallen, and whose effects have all ended, for the
+    taking back of what was done (rule 8)."""
+    error = how.error or {"code": str(how.outcome), "message": how.message}
+    values = {
+        "step": Step.UNDO,
+        "verdict": how.outcome,
+        "error": {name: error[name] for name in ("code", "message")},
+        "message": clean(f"Being taken back, since: {error['message']}"),
+        "tries": 0,
+        "recoveries": 0,
+        "run_after": tx.now,
+        "deadline_at": None,
+    }
+    words = f"It will end {how.outcome}, and what was done is taken back first."
+    journal.log(tx, root.id, words, how.level(root.cancelled_by))
+    if root.state is TaskState.QUEUED:
+        tx.wake(Topic.QUEUE)
+        return tasks.change(tx, root, **values)
+    return tasks.move(tx, root, TaskState.QUEUED, **values)
+
+
+def end_undone(tx: Transaction, root: Task) -> Task:
+    """End a root whose undo is over, with its verdict, and with what is left behind."""
+    assert root.verdict is not None, "undo comes after the verdict"
+    error = root.error or {}
+    code, message = str(error.get("code")), str(error.get("message"))
+    return end(tx, root, failed_with(tx, root, message, code, root.verdict))
+
+
 def roll_up(tx: Transaction, task: Task) -> None:
     """Carry progress up to the root: each parent shows its children's by weight."""
     above = task.parent_id
@@ -75,7 +117,7 @@ def stop(tx: Transaction, task: Task, why: str, by: str | None = None) -> None:
     What was never sent ends here. What was is followed to its end and not sent again;
     only if somebody (`by`) cancelled it is the provider asked to stop it too.
     """
-    if task.done:
+    if task.done or task.step is Step.UNDO:
         return
     task = tasks.change(
         tx, task, stop_requested=True, cancelled_by=task.cancelled_by or by
@@ -125,7 +167,9 @@ def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
         verdict = Outcome.CANCELLED
     elif culprit.outcome in (Outcome.CANCELLED, Outcome.INTERRUPTED):
         verdict = culprit.outcome
-    error = culprit.error or {"code": culprit.outcome, "message": culprit.message}
+    # Its code and words alone: what is left behind is said when the root ends.
+    its = culprit.error or {"code": culprit.outcome, "message": culprit.message}
+    error = {name: its[name] for name in ("code", "message")}
     parent = tasks.change(tx, parent, verdict=verdict, error=error)
     reason = f"“{culprit.title}” ended {culprit.outcome}: {culprit.message}"
     journal.log(tx, parent.id, reason, "error")
@@ -161,7 +205,10 @@ def _stop_children(
 
 
 def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
-    if ended.went_well:
+    if ended.undoes_id is not None:
+        if ended.went_well:
+            placeholders.undone(tx, ended.undoes_id)
+    elif ended.went_well:
         # A bad end leaves the progress as it was; so thousands that are dropped at once
         # do not add each other up again and again.
         roll_up(tx, ended)
@@ -177,14 +224,17 @@ def _tell_parent(tx: Transaction, ended: Task, parent_id: str) -> None:
 
 
 def _all_ended(tx: Transaction, parent: Task) -> None:
-    """The last child has ended: finish, or end with the verdict that stands."""
+    """The last child has ended: finish, go on with the undo, or end with the verdict
+    that stands."""
+    if parent.step is Step.UNDO:
+        tasks.move(tx, parent, TaskState.QUEUED)
+        return
     if parent.verdict is None:
         tasks.move(tx, parent, TaskState.QUEUED, step=Step.FINISH)
         return
     culprit = parent.error or {"code": str(parent.verdict), "message": ""}
     code, message = str(culprit["code"]), str(culprit["message"])
-    known = culprit.get("left_behind", ())
-    end(tx, parent, failed_with(tx, parent, message, code, parent.verdict, known))
+    end(tx, parent, failed_with(tx, parent, message, code, parent.verdict))
 
 
 def _by_verdict(task: Task, how: End) -> End:

@@ -73,8 +73,9 @@ class Call:
         assert self.operation.verb is not None
         if self.body is None:
             raise Refused(400, "bad-request", "the body must be a JSON object")
-        if not isinstance(self.body.get("token"), (str, type(None))):
-            raise Refused(400, "bad-request", "token must be a string")
+        for name in ("token", "mark"):
+            if not isinstance(self.body.get(name), (str, type(None))):
+                raise Refused(400, "bad-request", f"{name} must be a string")
         params: dict[str, Any] = dict(self.request.path_params)
         for name, kind in self.operation.fields.items():
             value = self.body.get(name)
@@ -85,7 +86,7 @@ class Call:
             params[name] = self.body.get(name, otherwise)
             if not isinstance(params[name], str):
                 raise Refused(400, "bad-request", f"{name} must be a str")
-        return Command(self.operation.verb, params, self.token)
+        return Command(self.operation.verb, params, self.token, self.body.get("mark"))
 
     async def handle(self) -> Ending:
         """Do what is asked, as the shape bends it; what is changed is durable then."""

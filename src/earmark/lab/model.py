@@ -50,12 +50,14 @@ class Refused(Exception):
 class Command:
     """One request to change the site, as data, so that it can be stored.
 
-    ``params`` hold what the path and the body name, without the token.
+    ``params`` hold what the path and the body name, without token and mark.
+    ``mark`` is kept inside what is made, and means nothing to the site.
     """
 
     verb: str
     params: Mapping[str, Any]
     token: str | None
+    mark: str | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS images (
     domain TEXT NOT NULL,
     size_bytes INTEGER NOT NULL,
     token TEXT,
-    created_at REAL NOT NULL
+    created_at REAL NOT NULL,
+    mark TEXT
 );
 CREATE TABLE IF NOT EXISTS disks (
     id TEXT PRIMARY KEY,
@@ -44,21 +45,24 @@ CREATE TABLE IF NOT EXISTS templates (
     vm TEXT NOT NULL,
     images TEXT NOT NULL,
     token TEXT,
-    created_at REAL NOT NULL
+    created_at REAL NOT NULL,
+    mark TEXT
 );
 CREATE TABLE IF NOT EXISTS tenants (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     description TEXT NOT NULL,
     token TEXT,
-    created_at REAL NOT NULL
+    created_at REAL NOT NULL,
+    mark TEXT
 );
 CREATE TABLE IF NOT EXISTS snapshots (
     id TEXT PRIMARY KEY,
     vm TEXT NOT NULL REFERENCES vms,
     name TEXT NOT NULL,
     token TEXT,
-    created_at REAL NOT NULL
+    created_at REAL NOT NULL,
+    mark TEXT
 );
 -- A task's progress is computed from created_at and seconds, so that it goes on
 -- while the lab is dead. due_at is when its fate comes; the fate is decided on
@@ -74,6 +78,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     progress INTEGER,
     message TEXT NOT NULL,
     token TEXT,
+    mark TEXT,
     object TEXT NOT NULL,
     params TEXT NOT NULL,
     details TEXT NOT NULL,

@@ -143,13 +143,14 @@ def _insert(site: Site, command: Command, params: str, plan: Plan, shape: Shape)
     now = site.now()
     fails = shape.fail_half_way
     site.execute(
-        """INSERT INTO tasks (id, verb, state, fate, message, token, object, params,
-            details, created_at, seconds, due_at, hidden)
-        VALUES (?, ?, 'init', ?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO tasks (id, verb, state, fate, message, token, mark, object,
+            params, details, created_at, seconds, due_at, hidden)
+        VALUES (?, ?, 'init', ?, 'accepted', ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         task_id,
         command.verb,
         "fail" if fails else "ok",
         command.token,
+        command.mark,
         plan.object,
         params,
         json.dumps(plan.details),

@@ -139,6 +139,7 @@ def _task(site: Site, row: sqlite3.Row) -> Json:
         "progress": progress(site, row),
         "message": row["message"],
         "token": row["token"],
+        "mark": row["mark"],
         "object": row["object"],
         "created_at": iso(row["created_at"]),
         "finished_at": iso(row["finished_at"]),

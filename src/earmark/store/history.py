@@ -11,6 +11,7 @@ from earmark.store import columns
 from earmark.store.database import Transaction
 from earmark.store.schema import (
     evidence,
+    orphans,
     placeholders,
     provider_drafts,
     secrets,
@@ -24,7 +25,7 @@ from earmark.store.wakeups import Topic
 
 _P = PlaceholderState
 #: Effects of which nothing more is to be found out.
-_OVER = (_P.SETTLED, _P.REFUSED, _P.DROPPED, _P.EXPLAINED)
+_OVER = (_P.SETTLED, _P.REFUSED, _P.DROPPED, _P.EXPLAINED, _P.ORPHAN)
 
 
 def obstacles(tx: Transaction, roots: Sequence[str]) -> dict[str, str]:
@@ -53,6 +54,11 @@ def _reasons(roots: Sequence[str]) -> list[tuple[str, sa.Select[tuple[str]]]]:
             sends.c.answered.is_(sa.false()),
         )
     )
+    orphaned = (
+        sa.select(effects.c.root_id)
+        .join(orphans, orphans.c.token == effects.c.id)
+        .where(effects.c.root_id.in_(roots), sa.text("earmark_orphans.state = 'open'"))
+    )
     return [
         (
             "It has not ended yet.",
@@ -63,6 +69,7 @@ def _reasons(roots: Sequence[str]) -> list[tuple[str, sa.Select[tuple[str]]]]:
             open_effects,
         ),
         ("A request of it may still be on its way.", on_their_way),
+        ("It is the story of an orphan that nobody has decided about.", orphaned),
         (
             "It left something behind at a provider, which only its page tells.",
             sa.select(tasks.c.root_id).where(of_these, left.as_string().is_not(None)),

@@ -18,9 +18,10 @@ from earmark.domain.inventory import (
     Vm,
     Zone,
 )
-from earmark.store import dialect, listed
+from earmark.store import dialect, listed, orphans
 from earmark.store.database import Transaction
 from earmark.store.schema import disks, providers, templates, vms, zones
+from earmark.store.schema import orphans as orphan_table
 from earmark.store.wakeups import Topic
 
 #: Whoever adds a provider queues its first listing; the scheduler only follows.
@@ -290,9 +291,17 @@ def template(tx: Transaction, ref: str) -> Template:
     return _template(row)
 
 
+_NAMED = {
+    "vm": vms,
+    "provider": providers,
+    "template": templates,
+    "orphan": orphan_table,
+}
+
+
 def name_of(tx: Transaction, kind: str, object_id: str) -> str:
     """What people call an object; its id once nothing is known of it."""
-    table = {"vm": vms, "provider": providers, "template": templates}[kind]
+    table = _NAMED[kind]
     name = tx.execute(
         sa.select(table.c.name).where(table.c.id == object_id)
     ).scalar_one_or_none()
@@ -311,4 +320,6 @@ def resolve(tx: Transaction, kind: str, ref: str) -> str:
         return vm(tx, ref).id
     if kind == "provider":
         return provider(tx, ref).id
+    if kind == "orphan":
+        return orphans.find(tx, ref).id
     return template(tx, ref).id

@@ -54,10 +54,13 @@ def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
         "checks": 0,
         "errors": 0,
         "stoppable": False,
+        "undoable": False,
         "cancel_asked_at": None,
         "seen_before": None,
         "decision": None,
+        "ended_well": None,
         "result": None,
+        "undone_at": None,
         "replaces_id": None,
         "created_at": tx.now,
         "updated_at": tx.now,
@@ -92,6 +95,13 @@ def of_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, Placeholder]
         .order_by(placeholders.c.id)
     )
     return {row.task_id: from_row(row) for row in tx.execute(query)}
+
+
+def all_of_tasks(tx: Transaction, task_ids: Iterable[str]) -> list[Placeholder]:
+    """Every placeholder of these tasks, the replaced ones too, in their order."""
+    query = sa.select(*_FIELDS).where(placeholders.c.task_id.in_(list(task_ids)))
+    query = query.order_by(placeholders.c.task_id, placeholders.c.id)
+    return [from_row(row) for row in tx.execute(query)]
 
 
 def move(
@@ -276,23 +286,36 @@ def open_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
     return [from_row(row) for row in tx.execute(query)]
 
 
-def count_done_of_root(tx: Transaction, root_id: str) -> int:
-    """How many effects of a root have ended well at their providers."""
-    other = placeholders.alias()
-    replaced = sa.exists().where(other.c.replaces_id == placeholders.c.id)
-    # A job may end well without a result; then its task tells.
-    well = sa.and_(tasks.c.outcome.in_(("ok", "warned")), sa.not_(replaced))
-    query = (
-        sa.select(sa.func.count())
-        .select_from(placeholders)
-        .join(tasks, tasks.c.id == placeholders.c.task_id)
-        .where(
-            placeholders.c.root_id == root_id,
-            placeholders.c.state == PlaceholderState.SETTLED,
-            sa.or_(placeholders.c.result.is_not(None), well),
-        )
+def done_of_root(tx: Transaction, root_id: str) -> list[Placeholder]:
+    """Every effect of a root that has ended well at its provider."""
+    query = sa.select(*_FIELDS).where(
+        placeholders.c.root_id == root_id, placeholders.c.ended_well.is_(True)
     )
-    return int(tx.execute(query).scalar_one())
+    return [from_row(row) for row in tx.execute(query)]
+
+
+def to_undo(tx: Transaction, root_id: str) -> list[Placeholder]:
+    """Every effect of a root that was accepted and has ended, whose command says how to
+    take it back, and that was not taken back yet; in the order of their promises."""
+    query = sa.select(*_FIELDS).where(
+        placeholders.c.root_id == root_id,
+        placeholders.c.undoable,
+        placeholders.c.state == PlaceholderState.SETTLED,
+        placeholders.c.external_id.is_not(None),
+        placeholders.c.undone_at.is_(None),
+    )
+    return [from_row(row) for row in tx.execute(query.order_by(placeholders.c.id))]
+
+
+def undone(tx: Transaction, placeholder_id: str) -> None:
+    """Nothing of an effect that has ended is left at its provider: of what is over,
+    nobody else writes."""
+    tx.execute(
+        sa.update(placeholders)
+        .where(placeholders.c.id == placeholder_id)
+        .values(undone_at=tx.now, version=placeholders.c.version + 1)
+    )
+    tx.wake(Topic.CHANGES)
 
 
 def bound_to(tx: Transaction, effect: Placeholder, handle: str) -> str | None:

@@ -53,6 +53,7 @@ def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
         "tries": 0,
         "recoveries": 0,
         "retry_of": None,
+        "undoes_id": None,
         "stop_requested": False,
         "cancelled_by": None,
         "on_restart": "resume",
@@ -211,12 +212,12 @@ def count_down(tx: Transaction, task_id: str, by: int = 1) -> int:
 
 
 def shared_progress(tx: Transaction, parent_id: str) -> int:
-    """The children's progress, by their weights: 0 to 100."""
+    """The children's progress, by their weights: 0 to 100. Undo is no progress."""
     row = tx.execute(
         sa.select(
             sa.func.sum(tasks.c.weight * tasks.c.progress).label("done"),
             sa.func.sum(tasks.c.weight).label("whole"),
-        ).where(tasks.c.parent_id == parent_id)
+        ).where(tasks.c.parent_id == parent_id, tasks.c.undoes_id.is_(None))
     ).one()
     return int(row.done) // int(row.whole) if row.whole else 0
 
@@ -242,6 +243,16 @@ def needs(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
     rows = [{"task_id": one, "needs_id": other} for one, other in pairs]
     if rows:
         tx.execute(sa.insert(task_needs), rows)
+
+
+def needs_of_root(tx: Transaction, root_id: str) -> list[tuple[str, str]]:
+    """All such pairs in the tree of a root."""
+    query = (
+        sa.select(task_needs.c.task_id, task_needs.c.needs_id)
+        .join(tasks, tasks.c.id == task_needs.c.task_id)
+        .where(tasks.c.root_id == root_id)
+    )
+    return [(row.task_id, row.needs_id) for row in tx.execute(query)]
 
 
 def needing(tx: Transaction, task_id: str) -> list[Task]:
@@ -333,6 +344,7 @@ def past_deadlines(tx: Transaction, now: datetime) -> tuple[list[Task], list[Tas
         sa.text("end_by IS NOT NULL AND state <> 'done'"),
         tasks.c.end_by < now,
         tasks.c.cancelled_by.is_(None),
+        tasks.c.step != Step.UNDO,
     )
     first, second = (
         [from_row(row) for row in tx.execute(query.order_by(tasks.c.id).limit(200))]

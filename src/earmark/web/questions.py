@@ -7,7 +7,7 @@ from earmark.engine.resolve import Choice, Decision
 from earmark.web.pages import Question
 
 #: What may happen twice, or is not waited for any more, is asked about first.
-ASKED_FIRST = (Decision.SEND_AGAIN, Decision.WATCH)
+ASKED_FIRST = (Decision.SEND_AGAIN, Decision.WATCH, Decision.LEAVE_BEHIND)
 
 
 def of_cancel(task: Task, offered: Offer | None) -> Question:

@@ -47,7 +47,9 @@ class Worker:
         self._recoverer = Recoverer(
             engine, self.id, self._heartbeat, settings.silence_seconds
         )
-        self._scheduler = Scheduler(engine, self.id, settings.refresh_seconds)
+        self._scheduler = Scheduler(
+            engine, self.id, settings.refresh_seconds, settings.sweep_seconds
+        )
 
     def run(self) -> int:
         """Work until `stop`, then drain; returns the exit code."""

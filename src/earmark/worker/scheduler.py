@@ -3,11 +3,20 @@
 import logging
 from datetime import timedelta
 
-from earmark.commands import RefreshProvider
+from earmark.commands import RefreshProvider, SweepProvider
 from earmark.engine.browse import unfinished
 from earmark.engine.enqueue import forget_old_keys, open_tx
 from earmark.engine.runtime import Engine
-from earmark.store import consoles, dialect, drafts, inventory, journal, workers
+from earmark.engine.sweep import sweepable
+from earmark.store import (
+    consoles,
+    dialect,
+    drafts,
+    inventory,
+    journal,
+    orphans,
+    workers,
+)
 from earmark.store.database import Transaction
 
 _log = logging.getLogger(__name__)
@@ -21,13 +30,20 @@ WORKERS_KEPT = timedelta(days=1)
 
 
 class Scheduler:
-    """Queues the refreshes that are due; throws old drafts, consoles, keys and rows
-    of workers away; keeps the store's clock with the host's, where it may."""
+    """Queues the refreshes and sweeps that are due; throws old drafts, consoles, keys
+    and rows of workers away; keeps the store's clock with the host's, where it may."""
 
-    def __init__(self, engine: Engine, worker_id: str, refresh_seconds: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        worker_id: str,
+        refresh_seconds: float,
+        sweep_seconds: float = 900.0,
+    ) -> None:
         self._engine = engine
         self._worker_id = worker_id
         self._every = timedelta(seconds=refresh_seconds)
+        self._sweep_every = timedelta(seconds=sweep_seconds)
 
     def round(self) -> float:
         """Do what is due, if this worker leads."""
@@ -37,6 +53,7 @@ class Scheduler:
         if leads:
             self._engine.write(self._follow_wall_clock)
             self._engine.write(self._queue_refreshes)
+            self._engine.write(self._queue_sweeps)
             self._engine.write(lambda tx: drafts.prune(tx, tx.now - DRAFTS_LIVE))
             self._engine.write(lambda tx: consoles.prune(tx, tx.now - CONSOLES_KEPT))
             self._engine.write(forget_old_keys)
@@ -58,3 +75,11 @@ class Scheduler:
             refresh = RefreshProvider(provider=provider.id)
             if not unfinished(tx, type(refresh).__name__, "provider", provider.id):
                 refresh.enqueue(open_tx(self._engine, tx), priority=LOW_PRIORITY)
+
+    def _queue_sweeps(self, tx: Transaction) -> None:
+        known = inventory.list_providers(tx)
+        ids = [it.id for it in known if sweepable(self._engine, it.kind)]
+        for provider_id in orphans.sweeps_due(tx, ids, tx.now + self._sweep_every):
+            sweep = SweepProvider(provider=provider_id)
+            if not unfinished(tx, type(sweep).__name__, "provider", provider_id):
+                sweep.enqueue(open_tx(self._engine, tx), priority=LOW_PRIORITY)

@@ -29,13 +29,14 @@ def _land_copy(site: Site, task: sqlite3.Row) -> Landing:
         raise LandingFailed("the source image is gone")
     site.create_disk(task["object"], source["size_bytes"])
     site.execute(
-        "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
         task["object"],
         params["alias"],
         params["domain"],
         source["size_bytes"],
         task["token"],
         site.now(),
+        task["mark"],
     )
     return Landing("the image was copied", data={"image": task["object"]})
 

@@ -20,12 +20,13 @@ def _land_create(site: Site, task: sqlite3.Row) -> Landing:
     if site.row("SELECT 1 FROM vms WHERE id = ?", params["vm"]) is None:
         raise LandingFailed("the virtual machine is gone")
     site.execute(
-        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?)",
         task["object"],
         params["vm"],
         params["name"],
         task["token"],
         site.now(),
+        task["mark"],
     )
     return Landing("the snapshot was created", data={"snapshot": task["object"]})
 

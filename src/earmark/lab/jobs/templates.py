@@ -27,13 +27,14 @@ def _land_create(site: Site, task: sqlite3.Row) -> Landing:
         if site.row("SELECT 1 FROM images WHERE id = ?", image) is None:
             raise LandingFailed(f"image {image} is gone")
     site.execute(
-        "INSERT INTO templates VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO templates VALUES (?, ?, ?, ?, ?, ?, ?)",
         task["object"],
         params["name"],
         params["vm"],
         json.dumps(params["images"]),
         task["token"],
         site.now(),
+        task["mark"],
     )
     return Landing("the template was created", data={"template": task["object"]})
 

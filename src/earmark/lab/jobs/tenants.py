@@ -30,12 +30,13 @@ def _check_create(site: Site, command: Command) -> Plan:
 def _land_create(site: Site, task: sqlite3.Row) -> Landing:
     params = json.loads(task["params"])
     site.execute(
-        "INSERT INTO tenants VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?)",
         task["object"],
         params["name"],
         params["description"],
         task["token"],
         site.now(),
+        task["mark"],
     )
     return Landing("the tenant was created", data={"tenant": task["object"]})
 

@@ -12,6 +12,7 @@ from earmark.domain.capabilities import (
     Consoles,
     Credentials,
     InventorySource,
+    Marked,
     Power,
 )
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
@@ -84,6 +85,11 @@ class Ec2Session:
             raise Unsupported(
                 "An EC2 instance has no screen that the EC2 API would let us look at.",
                 hint="Use its serial console, or Session Manager, in the AWS console.",
+            )
+        if capability is Marked:
+            raise Unsupported(
+                "Earmark makes nothing at Amazon EC2, it turns instances on and off: "
+                "nothing of ours can be left over there."
             )
         if client is None:
             raise Unsupported(

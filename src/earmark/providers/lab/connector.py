@@ -17,6 +17,7 @@ from earmark.domain.capabilities import (
     Images,
     InventorySource,
     Machines,
+    Marked,
     Power,
     Snapshots,
     Templates,
@@ -32,6 +33,7 @@ from earmark.providers.lab.credentials import LabCredentials
 from earmark.providers.lab.images import LabImages
 from earmark.providers.lab.inventory import LabInventory
 from earmark.providers.lab.machines import LabDisks, LabMachines, LabSnapshots
+from earmark.providers.lab.marked import LabMarked
 from earmark.providers.lab.power import LabPower
 from earmark.providers.lab.templates import LabTemplates
 from earmark.providers.lab.tenants import LabTenants
@@ -86,6 +88,7 @@ _OPERATIONS = (
     _absolute("vm.remove"),
     _absolute("disk.switch"),
     _absolute("image.delete"),
+    _absolute("orphan.destroy"),
     _creation("snapshot.create"),
     _creation("image.copy"),
     _creation("template.create"),
@@ -103,24 +106,28 @@ _CAPABILITIES: Mapping[type[Any], Callable[[Calls], Any]] = {
     Disks: LabDisks,
     Machines: LabMachines,
     Consoles: LabConsoles,
+    Marked: LabMarked,
 }
 
 
 class LabSession:
     """A lab's clients. Every call has a connection of its own, so none is kept."""
 
-    def __init__(self, url: str, login: str, trusted: ssl.SSLContext) -> None:
+    def __init__(
+        self, url: str, login: str, trusted: ssl.SSLContext, installation: str
+    ) -> None:
         self._url = url
         self._login = login
         self._trusted = trusted
+        self._installation = installation
 
     def capability(self, capability: type[C], deadline: Deadline) -> C:
         """Return the client; raises `Unsupported` for what the lab cannot do."""
         client = _CAPABILITIES.get(capability)
         if client is None:
             raise Unsupported(f"The lab has no capability {capability.__name__}.")
-        calls = Calls(self._url, self._login, self._trusted, deadline)
-        return cast(C, client(calls))
+        way = (self._url, self._login, self._trusted, deadline, self._installation)
+        return cast(C, client(Calls(*way)))
 
     def close(self) -> None:
         """Nothing is kept open between calls."""
@@ -145,7 +152,8 @@ class LabConnector:
         if password is None:
             raise BadInput("The lab needs a password.", fields={"password": "missing"})
         login = base64.b64encode(f"{settings.username}:{password}".encode()).decode()
-        return LabSession(settings.url, login, trust(settings.ca_file))
+        trusted = trust(settings.ca_file)
+        return LabSession(settings.url, login, trusted, config.installation)
 
 
 CONNECTOR = LabConnector()

@@ -23,7 +23,7 @@ class LabImages(Images):
         """Start a copy; the same token with the same words is the same copy."""
         order = {"image": image, "domain": domain, "token": token}
         order["alias"] = alias or f"copy of {image}"
-        return self._calls.change(path("images", "copy"), order)
+        return self._calls.create(path("images", "copy"), order)
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the copies stand; those that the lab does not know are missing."""

@@ -10,7 +10,8 @@ from typing import Any
 from earmark.domain.outcome import Done, Failed, Found, Progress, Running
 from earmark.providers.lab.calls import Calls
 
-_MADE = {
+#: Verb → what it makes.
+MADE = {
     "image.copy": "image",
     "snapshot.create": "snapshot",
     "template.create": "template",
@@ -24,7 +25,7 @@ class CreationJobs:
     def __init__(self, calls: Calls, verb: str) -> None:
         self._calls = calls
         self._verb = verb
-        self._kind = _MADE[verb]
+        self._kind = MADE[verb]
 
     def stand(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the jobs stand; those that the lab does not know are missing."""

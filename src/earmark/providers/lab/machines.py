@@ -74,7 +74,7 @@ class LabSnapshots(Snapshots):
     def create(self, vm: str, name: str, *, token: str) -> str:
         """Start taking it; the same token with the same words is the same one."""
         order = {"name": name, "token": token}
-        return self._calls.change(path("vms", vm, "snapshots"), order)
+        return self._calls.create(path("vms", vm, "snapshots"), order)
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the jobs stand; those that the lab does not know are missing."""

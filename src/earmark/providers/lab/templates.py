@@ -18,7 +18,7 @@ class LabTemplates(Templates):
     def create(self, name: str, vm: str, images: Sequence[str], token: str) -> str:
         """Start making it; the same token with the same words is the same template."""
         order = {"name": name, "vm": vm, "images": list(images), "token": token}
-        return self._calls.change(path("templates"), order)
+        return self._calls.create(path("templates"), order)
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the jobs stand; those that the lab does not know are missing."""

@@ -18,7 +18,7 @@ class LabTenants(Tenants):
     def create(self, name: str, description: str, *, token: str) -> str:
         """Start making it; the same token with the same words is the same tenant."""
         order = {"name": name, "description": description, "token": token}
-        return self._calls.change(path("tenants"), order)
+        return self._calls.create(path("tenants"), order)
 
     def jobs(self, handles: Sequence[str]) -> Mapping[str, Progress]:
         """How the jobs stand; those that the lab does not know are missing."""

@@ -28,6 +28,7 @@ from earmark.store.schema.inventory import (
     tenants,
     vms,
 )
+from earmark.store.schema.orphans import orphans, sweeps
 from earmark.store.schema.work import (
     idempotency,
     lock_queue,
@@ -51,12 +52,14 @@ __all__ = [
     "lock_queue",
     "locks",
     "notifications",
+    "orphans",
     "placeholders",
     "provider_drafts",
     "providers",
     "secrets",
     "sends",
     "snapshots",
+    "sweeps",
     "task_log",
     "task_needs",
     "tasks",

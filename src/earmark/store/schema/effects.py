@@ -43,6 +43,7 @@ placeholders = sa.Table(
     column("checks", sa.Integer, "Questions without an answer, in a row."),
     column("errors", sa.Integer, "Of those, errors that use up patience, in a row."),
     column("stoppable", sa.Boolean, "Its command can ask the provider to stop it."),
+    column("undoable", sa.Boolean, "Its command says how to take it back."),
     maybe_instant("cancel_asked_at", "When the provider was last asked to stop it."),
     json(
         "seen_before",
@@ -50,7 +51,14 @@ placeholders = sa.Table(
         nullable=True,
     ),
     json("decision", "What a person decided while it was held.", nullable=True),
+    column(
+        "ended_well",
+        sa.Boolean,
+        "Whether its job ended well; null until it is settled.",
+        nullable=True,
+    ),
     json("result", "What its job returned.", nullable=True),
+    maybe_instant("undone_at", "When it was taken back, or nothing of it was left."),
     column("replaces_id", Id, "The definite failure that it retries.", nullable=True),
     instant("created_at", "When it was promised."),
     instant("updated_at", "When it last changed."),

@@ -35,6 +35,12 @@ tasks = sa.Table(
         nullable=True,
         to="earmark_tasks.id",
     ),
+    column(
+        "undoes_id",
+        Id,
+        "The effect that it takes back, as a part of its root's undo.",
+        nullable=True,
+    ),
     column("command", Name, "The command's name."),
     column("command_version", sa.Integer, "The version of its parameters."),
     json("params", "Its parameters; secrets as references."),
@@ -50,7 +56,7 @@ tasks = sa.Table(
     column("priority", sa.Integer, "Smaller runs first; 100 is normal."),
     column("weight", sa.Integer, "Its share in the parent's progress."),
     column("state", Word, "See domain/states.py."),
-    column("step", Word, "What a worker is to run next: run or finish."),
+    column("step", Word, "What a worker is to do next: run, finish or undo."),
     column("outcome", Word, "How it ended; null until it is done.", nullable=True),
     column(
         "verdict", Word, "Fixed by the first failure among the children.", nullable=True

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder, Task
-from earmark.engine.resolve import choices
+from earmark.engine.resolve import Choice, choices
 from earmark.store import placeholders, schema
 from earmark.store.database import Transaction
 from earmark.web.views import ChoiceView, EvidenceView, PlaceholderView
@@ -24,13 +25,35 @@ def promises(
     )
     effects = [placeholders.from_row(row) for row in tx.execute(query)]
     evidence = _evidence(tx, [effect.id for effect in effects])
-    stopping = {task.id for task in shown if task.stop_requested}
     found: dict[str, tuple[PlaceholderView, ...]] = {}
+    newest = {effect.task_id: effect.id for effect in effects}
+    tasks = {task.id: task for task in shown}
     for effect in effects:
-        asked_to_stop = effect.task_id in stopping
-        view = _view(effect, evidence.get(effect.id, ()), asked_to_stop)
+        # About a promise that was replaced there is nothing to decide.
+        decides = newest[effect.task_id] == effect.id
+        open_to = choices(tasks[effect.task_id], effect) if decides else ()
+        view = _view(effect, evidence.get(effect.id, ()), open_to)
         found[effect.task_id] = (*found.get(effect.task_id, ()), view)
+    for task in shown:
+        if task.state is TaskState.HELD and task.id not in found:
+            found[task.id] = (_unplanned(task),)
     return found
+
+
+def _unplanned(root: Task) -> PlaceholderView:
+    """A root whose undo could not be planned: that is no promise, but to be decided."""
+    return PlaceholderView(
+        id=root.id,
+        operation="",
+        effect_class="",
+        state=PlaceholderState.HELD,
+        external_id=None,
+        first_sent_at=None,
+        next_check_at=None,
+        evidence=(),
+        choices=_shown(choices(root, None)),
+        handle=None,
+    )
 
 
 def _evidence(
@@ -49,7 +72,7 @@ def _evidence(
 def _view(
     effect: Placeholder,
     seen: Sequence[sa.Row[tuple[object, ...]]],
-    stopping: bool,
+    open_to: Sequence[Choice],
 ) -> PlaceholderView:
     named = [it.external_id for it in seen if it.external_id]
     return PlaceholderView(
@@ -61,9 +84,10 @@ def _view(
         first_sent_at=effect.first_sent_at,
         next_check_at=effect.next_check_at,
         evidence=tuple(EvidenceView(it.at, it.kind, it.text) for it in seen),
-        choices=tuple(
-            ChoiceView(it.decision, it.label, it.text)
-            for it in choices(effect, stopping)
-        ),
+        choices=_shown(open_to),
         handle=effect.external_id or (named[-1] if named else None),
     )
+
+
+def _shown(open_to: Sequence[Choice]) -> tuple[ChoiceView, ...]:
+    return tuple(ChoiceView(it.decision, it.label, it.text) for it in open_to)

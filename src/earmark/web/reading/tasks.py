@@ -29,7 +29,12 @@ RECENT = 10
 LOG_TAIL = 200
 #: Objects in one statement that has a part for each; both stores take more.
 _AT_ONCE = 100
-_PAGES = {"vm": "/vms/{}", "provider": "/providers/{}", "template": "/templates"}
+_PAGES = {
+    "vm": "/vms/{}",
+    "provider": "/providers/{}",
+    "template": "/templates",
+    "orphan": "/orphans",
+}
 
 
 @dataclass(frozen=True)

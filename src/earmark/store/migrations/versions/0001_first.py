@@ -397,6 +397,12 @@ def upgrade() -> None:
             comment="The ended task that a person asked to try again.",
         ),
         sa.Column(
+            "undoes_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The effect that it takes back, as a part of its root's undo.",
+        ),
+        sa.Column(
             "command",
             sa.String(length=200),
             nullable=False,
@@ -469,7 +475,7 @@ def upgrade() -> None:
             "step",
             sa.String(length=32),
             nullable=False,
-            comment="What a worker is to run next: run or finish.",
+            comment="What a worker is to do next: run, finish or undo.",
         ),
         sa.Column(
             "outcome",
@@ -998,6 +1004,109 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "earmark_orphans",
+        sa.Column("id", sa.String(length=36), nullable=False, comment="UUIDv7."),
+        sa.Column(
+            "provider_id", sa.String(length=36), nullable=False, comment="Where it is."
+        ),
+        sa.Column(
+            "kind",
+            sa.String(length=200),
+            nullable=False,
+            comment="The connector's word for what it is.",
+        ),
+        sa.Column(
+            "external_id", sa.Text(), nullable=False, comment="The provider's id of it."
+        ),
+        sa.Column("name", sa.Text(), nullable=False, comment="Its name there."),
+        sa.Column(
+            "token",
+            sa.Text(),
+            nullable=False,
+            comment="The second half of its mark: whose effect it is.",
+        ),
+        sa.Column(
+            "state",
+            sa.String(length=32),
+            nullable=False,
+            comment="open, adopted, destroyed or gone.",
+        ),
+        sa.Column(
+            "story",
+            sa.Text(),
+            nullable=False,
+            comment="What is likely to have happened, for people.",
+        ),
+        sa.Column(
+            "task_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="The task whose request made it, if known.",
+        ),
+        sa.Column(
+            "created_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it was made, by the provider's clock.",
+        ),
+        sa.Column(
+            "first_seen_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the listing that showed it first began.",
+        ),
+        sa.Column(
+            "last_seen_at",
+            UtcDateTime(),
+            nullable=False,
+            comment="When the last listing that showed it began.",
+        ),
+        sa.Column(
+            "decided_by",
+            sa.String(length=200),
+            nullable=True,
+            comment="Who adopted or destroyed it.",
+        ),
+        sa.Column(
+            "why", sa.Text(), nullable=True, comment="What that person said about it."
+        ),
+        sa.Column(
+            "decided_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it was adopted, destroyed or missed.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["earmark_providers.id"],
+            name=op.f("fk_earmark_orphans_provider_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_earmark_orphans")),
+        sa.UniqueConstraint(
+            "provider_id",
+            "kind",
+            "external_id",
+            name=op.f("uq_earmark_orphans_provider_id_kind_external_id"),
+        ),
+        comment="What is at providers with our mark, explained by nothing (rule 17).",
+    )
+    op.create_index(
+        "ix_earmark_orphans_open",
+        "earmark_orphans",
+        ["provider_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_index(
+        "ix_earmark_orphans_token",
+        "earmark_orphans",
+        ["token"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
         "earmark_placeholders",
         sa.Column(
             "id",
@@ -1100,6 +1209,12 @@ def upgrade() -> None:
             comment="Its command can ask the provider to stop it.",
         ),
         sa.Column(
+            "undoable",
+            sa.Boolean(),
+            nullable=False,
+            comment="Its command says how to take it back.",
+        ),
+        sa.Column(
             "cancel_asked_at",
             UtcDateTime(),
             nullable=True,
@@ -1117,7 +1232,19 @@ def upgrade() -> None:
             nullable=True,
             comment="What a person decided while it was held.",
         ),
+        sa.Column(
+            "ended_well",
+            sa.Boolean(),
+            nullable=True,
+            comment="Whether its job ended well; null until it is settled.",
+        ),
         sa.Column("result", Json, nullable=True, comment="What its job returned."),
+        sa.Column(
+            "undone_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When it was taken back, or nothing of it was left.",
+        ),
         sa.Column(
             "replaces_id",
             sa.String(length=36),
@@ -1151,6 +1278,73 @@ def upgrade() -> None:
         "earmark_placeholders",
         ["task_id"],
         unique=False,
+    )
+    op.create_table(
+        "earmark_sweeps",
+        sa.Column(
+            "provider_id",
+            sa.String(length=36),
+            nullable=False,
+            comment="Which provider.",
+        ),
+        sa.Column(
+            "due_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the scheduler asks for the next sweep.",
+        ),
+        sa.Column(
+            "began_at",
+            UtcDateTime(),
+            nullable=True,
+            comment="When the listing of the newest sweep began.",
+        ),
+        sa.Column(
+            "state",
+            sa.String(length=32),
+            nullable=False,
+            comment="never, ok, error or unsupported.",
+        ),
+        sa.Column(
+            "message", sa.Text(), nullable=False, comment="The words that came with it."
+        ),
+        sa.Column(
+            "seen", sa.Integer(), nullable=False, comment="How much carries our mark."
+        ),
+        sa.Column(
+            "others",
+            sa.Integer(),
+            nullable=False,
+            comment="How much carries another installation's.",
+        ),
+        sa.Column(
+            "young",
+            sa.Integer(),
+            nullable=False,
+            comment="How much is too new to be judged.",
+        ),
+        sa.Column(
+            "pruned",
+            sa.Integer(),
+            nullable=False,
+            comment="How much is older than our history.",
+        ),
+        sa.Column(
+            "missing_count",
+            sa.Integer(),
+            nullable=False,
+            comment="How much that we made is not shown.",
+        ),
+        sa.Column(
+            "missing", Json, nullable=False, comment="The first of those, in full."
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["earmark_providers.id"],
+            name=op.f("fk_earmark_sweeps_provider_id"),
+        ),
+        sa.PrimaryKeyConstraint("provider_id", name=op.f("pk_earmark_sweeps")),
+        comment="The newest sweep of each provider.",
     )
     op.create_table(
         "earmark_task_log",
@@ -1645,6 +1839,7 @@ def downgrade() -> None:
     )
     op.drop_table("earmark_task_needs")
     op.drop_table("earmark_task_log")
+    op.drop_table("earmark_sweeps")
     op.drop_index(
         op.f("ix_earmark_placeholders_task_id"), table_name="earmark_placeholders"
     )
@@ -1655,6 +1850,19 @@ def downgrade() -> None:
         sqlite_where=sa.text("state IN ('bound', 'in_doubt', 'held')"),
     )
     op.drop_table("earmark_placeholders")
+    op.drop_index(
+        "ix_earmark_orphans_token",
+        table_name="earmark_orphans",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index(
+        "ix_earmark_orphans_open",
+        table_name="earmark_orphans",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_table("earmark_orphans")
     op.drop_index(
         op.f("ix_earmark_notifications_task_id"), table_name="earmark_notifications"
     )

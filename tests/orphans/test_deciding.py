@@ -1,0 +1,160 @@
+"""A person adopts an orphan or has it destroyed; nothing is destroyed without proof
+(rule 3)."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from earmark.commands import AdoptOrphan, CreateTenant, DestroyOrphan
+from earmark.domain.errors import Rejected
+from earmark.domain.orphan import Orphan, OrphanState
+from earmark.store import schema
+from tests.orphans.yard import Yard
+
+
+def an_orphan(yard: Yard) -> Orphan:
+    """One that a lying provider doubled."""
+    yard.double()
+    yard.pass_time()
+    yard.sweep()
+    (orphan,) = yard.orphans()
+    return orphan
+
+
+def deletions(yard: Yard) -> list[Any]:
+    return yard.site.rows("SELECT * FROM effects WHERE verb LIKE '%.delete'")
+
+
+def asked_to_delete(yard: Yard) -> list[Any]:
+    return yard.site.rows("SELECT * FROM requests WHERE method = 'DELETE'")
+
+
+def test_an_adopted_one_is_told_no_more_and_names_who_wanted_it(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+    task = yard.run(AdoptOrphan(orphan=orphan.id, why="  the tests use it "))
+    assert (task.outcome, task.title) == ("ok", "Adopt orphan one")
+    yard.pass_time()
+    yard.sweep()
+    assert yard.orphans() == []
+    (adopted,) = yard.orphans(every=True)
+    assert (adopted.state, adopted.why) == (OrphanState.ADOPTED, "the tests use it")
+    assert adopted.decided_by == task.owner
+    audit = schema.audit
+    query = sa.select(audit).where(audit.c.action == "orphan-adopted")
+    row = yard.engine.read(lambda tx: tx.execute(query).one())
+    assert row.data["external_id"] == orphan.external_id
+    assert (row.actor, row.data["why"]) == (task.owner, "the tests use it")
+    assert deletions(yard) == []
+
+
+def test_it_is_adopted_once(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+    both = [yard.ask(AdoptOrphan(orphan=orphan.id, why=why)) for why in ("a", "b")]
+    yard.work()
+    ends = sorted(str(yard.task(task).outcome) for task in both)
+    assert ends == ["failed", "ok"]
+    with pytest.raises(Rejected, match="adopted it already"):
+        yard.ask(AdoptOrphan(orphan=orphan.id, why="c"))
+    with pytest.raises(Rejected, match="adopted it already"):
+        yard.ask(DestroyOrphan(orphan=orphan.id))
+    assert len(yard.things("image")) == 2
+
+
+def test_a_destroyed_one_is_gone_and_the_other_stays(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+    task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert (task.outcome, task.result) == ("ok", orphan.external_id)
+    (stays,) = yard.things("image")
+    assert stays["id"] != orphan.external_id
+    (row,) = yard.orphans(every=True)
+    assert (row.state, row.decided_by) == (OrphanState.DESTROYED, task.owner)
+    yard.pass_time()
+    yard.sweep()
+    assert yard.orphans() == []
+    assert yard.swept().missing_count == 0
+    with pytest.raises(Rejected, match="had it destroyed already"):
+        yard.ask(DestroyOrphan(orphan=orphan.id))
+
+
+@pytest.mark.parametrize("mark", ["019a0000-another.{token}", "{ours}.another", None])
+def test_nothing_is_destroyed_that_does_not_carry_our_mark(
+    yard: Yard, mark: str | None
+) -> None:
+    orphan = an_orphan(yard)
+    parts = {"ours": yard.engine.installation, "token": orphan.token}
+    text = mark.format(**parts) if mark else None
+    change = "UPDATE images SET mark = ? WHERE id = ?"
+    yard.site.execute(change, text, orphan.external_id)
+    task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert asked_to_delete(yard) == []
+    assert (task.outcome, task.error and task.error["code"]) == ("failed", "not-ours")
+    assert [it.state for it in yard.orphans()] == [OrphanState.OPEN]
+
+
+def test_nothing_is_destroyed_that_a_row_explains_by_now(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+    effects = schema.placeholders
+    explains = sa.update(effects).where(effects.c.id == orphan.token)
+    explains = explains.values(result=orphan.external_id)
+    yard.engine.write(lambda tx: tx.execute(explains))
+    task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert (task.outcome, task.error and task.error["code"]) == ("failed", "explained")
+    assert asked_to_delete(yard) == []
+
+
+def test_it_is_proved_again_right_before_each_send(yard: Yard) -> None:
+    """The proof of `prepare` may be old by the time of a send."""
+    orphan = an_orphan(yard)
+    yard.fault("throttle", "image.delete", times=1)
+    asked = yard.ask(DestroyOrphan(orphan=orphan.id))
+    yard.begin()
+    assert len(asked_to_delete(yard)) == 1
+    yard.site.execute("UPDATE images SET mark = 'theirs.now' WHERE mark IS NOT NULL")
+    yard.work()
+    task = yard.task(asked)
+    assert (task.outcome, len(asked_to_delete(yard))) == ("failed", 1)
+    assert "does not carry our mark" in task.message
+
+
+def test_what_is_gone_already_is_as_was_asked(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+    yard.call("DELETE", f"/images/{orphan.external_id}")
+    yard.call("GET", "/images")
+    task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert (task.outcome, task.message) == ("ok", "already gone")
+    assert [it.state for it in yard.orphans(every=True)] == [OrphanState.DESTROYED]
+    assert len(asked_to_delete(yard)) == 1, "only theirs"
+
+
+def test_what_the_provider_cannot_destroy_is_said_and_not_sent(yard: Yard) -> None:
+    yard.watched(late=True)
+    yard.land_late()
+    yard.pass_time()
+    yard.sweep()
+    (orphan,) = yard.orphans()
+    task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert task.outcome == "failed"
+    assert "cannot destroy a thing of kind tenant" in task.message
+    assert asked_to_delete(yard) == []
+
+
+def test_what_is_shown_after_it_was_destroyed_is_told_again(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+    row = yard.site.row("SELECT * FROM images WHERE id = ?", orphan.external_id)
+    assert row is not None
+    yard.run(DestroyOrphan(orphan=orphan.id))
+    back = "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)"
+    yard.site.execute(back, *tuple(row))
+    yard.sweep()
+    assert yard.orphans() == [], "a listing may lag behind"
+    yard.pass_time()
+    yard.sweep()
+    (again,) = yard.orphans()
+    assert again.story.startswith("It was destroyed, and is shown still.")
+
+
+def test_a_good_thing_of_ours_is_no_orphan_to_decide_about(yard: Yard) -> None:
+    task = yard.run(CreateTenant(provider="lab", name="blue"))
+    with pytest.raises(Exception, match="There is no orphan"):
+        yard.ask(DestroyOrphan(orphan=str(task.result)))
