@@ -24,7 +24,8 @@ from earmark.store import inventory, placeholders, queue, tasks
 from earmark.store.columns import metadata
 from earmark.store.schema import placeholders as placeholder_table
 
-_PATIENCE_SECONDS = 20.0
+#: Only so that what never ends is told before the test itself is ended.
+_PATIENCE_SECONDS = 100.0
 
 
 class World(Protocol):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from earmark import (
-    Command,
     Ctx,
     Done,
     ExternalJob,
@@ -14,7 +13,6 @@ from earmark import (
     Found,
     ProviderRef,
     Running,
-    Tx,
 )
 from earmark_certificates import pem
 from earmark_certificates.balancers import Balancers
@@ -48,9 +46,6 @@ class AbandonOrder(ExternalJob[str]):
         stands = _stands(ctx.connect(Acme).authorization(job))
         return Running(message="not given up yet") if stands else Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
-        return None
-
 
 class RevokeCertificate(ExternalJob[str]):
     """Revoke what the order has brought, if it has brought anything."""
@@ -80,9 +75,6 @@ class RevokeCertificate(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
-        return None
-
 
 class TakeOff(ExternalJob[str]):
     """Take this very certificate off a balancer; another one stays."""
@@ -110,9 +102,6 @@ class TakeOff(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         there = self._is_there(ctx)
         return Running(message="still served") if there else Done(job)
-
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
-        return None
 
     def _is_there(self, ctx: Ctx) -> bool:
         site = ctx.connect(Balancers).site(self.balancer, self.host)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from earmark import (
-    Command,
     Ctx,
     Done,
     ExternalJob,
@@ -14,7 +13,6 @@ from earmark import (
     ProviderRef,
     Rejected,
     Running,
-    Tx,
 )
 from earmark_customers.clients import Buckets, Records, Subscriptions
 
@@ -64,9 +62,6 @@ class RemoveBucket(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return Running(message="still there") if self._is_there(ctx) else Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
-        return None
-
     def _is_there(self, ctx: Ctx) -> bool:
         there = ctx.connect(Buckets).bucket(self.bucket)
         return there is not None and there["tags"].get("earmark") == self.mark
@@ -96,9 +91,6 @@ class RemoveRecord(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return Running(message="still there") if self._is_there(ctx) else Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
-        return None
-
     def _is_there(self, ctx: Ctx) -> bool:
         there = ctx.connect(Records).record(self.name)
         return there is not None and there["etag"] == self.etag
@@ -126,9 +118,6 @@ class CancelSubscription(ExternalJob[str]):
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return Running(message="still running") if self._runs(ctx) else Done(job)
-
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
-        return None
 
     def _runs(self, ctx: Ctx) -> bool:
         there = ctx.connect(Subscriptions).subscription(self.subscription)
