@@ -1,6 +1,8 @@
 """A provider that lies, hangs and forgets: one effect, the right end, or an honest
 word (rules 2 to 4). The lab is simulated by us; the lies are its declared faults."""
 
+from typing import Any
+
 import pytest
 
 from earmark.commands import AddVmTemplate, PowerOff, PowerOn, ShutdownGuest
@@ -37,26 +39,40 @@ def test_one_effect_and_the_right_end(
     house.assert_settled(task)
 
 
-def test_a_failed_copy_fails_the_template_and_says_what_is_left(house: House) -> None:
+def test_a_template_whose_second_disk_fails_leaves_nothing(house: House) -> None:
+    """The copies that ended well are taken back, and the half one (rule 9)."""
+    before = images(house)
     house.lab.fault("fail-task", verb="image.copy", times=1, after=1)
     house.worker()
     task = house.ask(AddVmTemplate(vm="db01", name="golden"))
     ended = house.end_of(task)
-    assert ended.outcome == "failed"
+    assert ended.outcome == "failed", house.story(task)
     assert ended.error is not None
     assert "no space left" in ended.message
-    # Two copies ended well before the verdict could stop anything: both are named.
-    images = {e["object"] for e in house.lab.effects(verb="image.copy")}
-    assert len(ended.error["left_behind"]) == len(images)
-    assert all(any(i in line for line in ended.error["left_behind"]) for i in images)
-    seal = house.family(task)[-1]
-    assert (seal.command, seal.outcome, seal.attempt) == (
-        "SealTemplate",
-        "cancelled",
-        0,
-    )
+    assert images(house) == before
+    assert len(ended.error["undone"]) == 3
+    assert "left_behind" not in ended.error
+    family = house.family(task)
+    seal = next(part for part in family if part.command == "SealTemplate")
+    assert (seal.outcome, seal.attempt) == ("cancelled", 0)
     assert house.engine.read(inventory.list_templates) == []
     house.assert_settled(task)
+
+
+def test_what_cannot_be_taken_back_at_once_is_tried_again(house: House) -> None:
+    house.lab.fault("refuse", verb="template.create", times=1)
+    house.lab.fault("refuse", verb="image.delete", times=1)
+    house.worker()
+    task = house.ask(AddVmTemplate(vm="web01", name="golden"))
+    assert house.end_of(task).outcome == "failed", house.story(task)
+    assert {it["token"] for it in images(house)} == {None}
+    assert len(house.lab.requests("image.delete")) == 2
+    house.assert_settled(task)
+
+
+def images(house: House) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = house.lab.call("GET", "/images").json()["images"]
+    return listed
 
 
 def test_a_refusal_is_a_plain_failure(house: House) -> None:

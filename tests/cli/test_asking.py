@@ -14,7 +14,7 @@ from tests.cli.terminal import Running, Terminal
 
 TASK = (
     "id command title state outcome progress message result error object user parent "
-    "zone role attempt retry_of retried_by cancelled_by waiting_for created_at "
+    "zone role attempt undoes retry_of retried_by cancelled_by waiting_for created_at "
     "started_at finished_at version"
 )
 

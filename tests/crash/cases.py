@@ -24,6 +24,7 @@ from earmark.lab.seed import DEMO
 from tests.crash.provider import (
     MakeAgain,
     MakeAllOrFail,
+    MakeAllOrNothing,
     MakeInPhases,
     MakeInTurn,
     MakeListed,
@@ -32,6 +33,7 @@ from tests.crash.provider import (
     MakeOrFail,
     MakeSlowly,
     MakeSo,
+    MakeUndone,
     Peek,
 )
 from tests.crash.schedule import Case
@@ -47,6 +49,8 @@ from tests.engine.world import (
 #: The scripted provider's id, and the in-process lab's.
 SCRIPTED_ID, LAB_ID = "p-1", "lab-1"
 PASSWORD = "lab-password"
+#: The name of a template that the site has since it was listed.
+TAKEN = "taken"
 #: A console of the first VM, for which a browser waits.
 CONSOLE = "console-1"
 _VM = DEMO[0].name
@@ -55,11 +59,17 @@ _OFF_VM = DEMO[3].name
 _SMALL_OFF_VM = DEMO[4].name
 
 
-def _make(name: str, kind: type[Make], what: str = "a", **more: object) -> Case:
+def _make(
+    name: str,
+    kind: type[Make],
+    what: str = "a",
+    besides: tuple[str, ...] = (),
+    **more: object,
+) -> Case:
     return Case(
         name,
         lambda url: kind(provider=SCRIPTED_ID, what=what),
-        runs=(kind.__name__,),
+        runs=(kind.__name__, *besides),
         **more,  # type: ignore[arg-type]
     )
 
@@ -91,6 +101,14 @@ SCRIPTED = (
         lambda url: MakeAllOrFail(provider=SCRIPTED_ID, whats=("a", "b")),
         runs=("MakeAllOrFail", "MakeMany"),
         killed_ends="failed",
+        big=True,
+    ),
+    _make("undone", MakeUndone, "bad", ends="failed", besides=("Unmake",)),
+    Case(
+        "phases undone",
+        lambda url: MakeAllOrNothing(provider=SCRIPTED_ID, whats=("a", "b")),
+        runs=("MakeAllOrNothing", "MakeUndone", "Unmake"),
+        ends="failed",
         big=True,
     ),
     Case("action", lambda url: Peek(provider=SCRIPTED_ID), runs=("Peek",)),
@@ -152,6 +170,16 @@ PRODUCT = (
         "AddVmTemplate",
         lambda url: AddVmTemplate(vm=_OFF_VM, name="golden"),
         ("AddVmTemplate", "CreateImageTemplate", "SealTemplate"),
+        big=True,
+    ),
+    Case(
+        "AddVmTemplate undone",
+        # At the site, and not in our inventory: the seal is refused. A no to a second
+        # send says nothing of the first, so that one is a person's in the end.
+        lambda url: AddVmTemplate(vm=_OFF_VM, name=TAKEN),
+        ("AddVmTemplate", "CreateImageTemplate", "SealTemplate", "TakeBack"),
+        ends="failed",
+        may_hold=True,
         big=True,
     ),
     Case(

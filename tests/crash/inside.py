@@ -28,7 +28,17 @@ from earmark.providers.transport import Answer, Request
 from earmark.store import consoles as console_rows
 from earmark.store import inventory
 from earmark.store import placeholders as effects
-from earmark.store.schema import consoles, disks, snapshots, templates, tenants, vms
+from earmark.store import tasks as rows
+from earmark.store.database import Transaction
+from earmark.store.schema import (
+    consoles,
+    disks,
+    placeholders,
+    snapshots,
+    templates,
+    tenants,
+    vms,
+)
 from tests import invariants
 from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
@@ -68,7 +78,9 @@ class Faithful(Provider):
 
     def broken(self, engine: Engine) -> list[str]:
         there = self.ledger.counted()
+        undone = engine.read(_undone)
         return [
+            *(f"undone is gone: {it}" for it in undone - self.ledger.taken),
             *self.ledger.violations,
             *invariants.broken_at_provider(engine, there, self.ledger.journal),
         ]
@@ -136,6 +148,10 @@ class InsideLab(Provider):
             _ask_for_console(tx)
 
         transact(self._engine, take_over)
+        self._site.execute(
+            "INSERT INTO templates VALUES ('t-1', ?, 'vm', '[]', NULL, 0, NULL)",
+            cases.TAKEN,
+        )
         ledger.clear(self._site)
 
     def exchange(self, request: Request, deadline: Deadline, trusted: object) -> Answer:
@@ -162,7 +178,40 @@ class InsideLab(Provider):
         written = ledger.read(self._site)
         done = Counter(effect["token"] for effect in written["effects"])
         asked = _journal(written["requests"], list(done))
-        return invariants.broken_at_provider(engine, done, asked)
+        return [
+            *(f"nothing is left unnamed: {it}" for it in self._unnamed(engine)),
+            *invariants.broken_at_provider(engine, done, asked),
+        ]
+
+    def _unnamed(self, engine: Engine) -> set[str]:
+        """Copies that nothing is made of, after roots that ended badly without naming
+        them as left behind."""
+        assert self._site is not None
+        loose = self._site.rows(
+            """SELECT id, token FROM images WHERE token IS NOT NULL
+            AND id NOT IN (SELECT image FROM disks) AND id NOT IN
+            (SELECT each.value FROM templates, json_each(templates.images) AS each)"""
+        )
+        roots = {
+            task.id: task
+            for row in engine.read(lambda tx: tx.execute(rows.select_tasks()).all())
+            if (task := rows.from_row(row)).is_root
+        }
+        unnamed = set()
+        for image in loose:
+            token = image["token"]
+            effect = engine.read(lambda tx, token=token: effects.get(tx, token))  # type: ignore[misc]
+            root = roots[effect.root_id]
+            named = " ".join((root.error or {}).get("left_behind", ()))
+            if root.done and not root.went_well and image["id"] not in named:
+                unnamed.add(str(image["id"]))
+        return unnamed
+
+
+def _undone(tx: Transaction) -> set[str]:
+    """The tokens of what we take for undone, of what was made."""
+    query = sa.select(placeholders.c.id).where(placeholders.c.undone_at.is_not(None))
+    return set(tx.execute(query).scalars())
 
 
 def _ask_for_console(tx: EngineTx) -> None:

@@ -50,6 +50,8 @@ class Ledger(World):
         self.late: dict[str, tuple[str, EffectClass]] = {}
         self.looks: Counter[str] = Counter()
         self.stopped: set[str] = set()
+        #: Tokens of what was taken back.
+        self.taken: set[str] = set()
         self._throttled: set[str] = set()
         #: Called on the way in: "last check" (the deadline was asked, no byte has left)
         #: and "landed" (done, not answered yet).
@@ -91,6 +93,8 @@ class Ledger(World):
         if job not in self.made:
             self.made[job] = (token, what)
             self.effects.append(token)
+        if what.startswith("-"):
+            self.taken.add(what.removeprefix("-"))
         return job
 
     def land_late(self, token: str | None = None) -> None:
@@ -268,6 +272,35 @@ class MakeAllOrFail(MakeInPhases):
     on_restart = OnRestart.FAIL
 
 
+class Unmake(MakeSo):
+    """Takes back what has the token that follows the dash."""
+
+    title = "Take {what} back"
+
+
+class MakeUndone(Make):
+    """Knows how to take back what it made."""
+
+    title = "Make {what}, to be undone"
+
+    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+        return Unmake(provider=self.provider, what=f"-{tx.undone.token}")
+
+
+class MakeAllOrNothing(MakeInPhases):
+    """Two beside each other, then a third; of one that fails nothing stays."""
+
+    title = "Make {whats} in phases, or nothing"
+    kind = MakeUndone
+
+    def next_phase(
+        self, tx: Tx, results: Results
+    ) -> Mapping[str, Command[Any] | Child]:
+        if "bad" in results.keys():  # noqa: SIM118
+            return {}
+        return {"bad": self.kind(provider=self.provider, what="bad")}
+
+
 class Peek(Action[str]):
     """Reads, and writes a row of ours."""
 
@@ -293,5 +326,8 @@ ALL = (
     MakeMany,
     MakeInPhases,
     MakeAllOrFail,
+    MakeAllOrNothing,
+    MakeUndone,
     Peek,
+    Unmake,
 )

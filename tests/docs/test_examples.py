@@ -97,7 +97,14 @@ def house(
     engine: Engine, settings: Settings, lab: LabProcess, modules: Path, tmp_path: Path
 ) -> Iterator[Engine]:
     """The lab as a provider, and a worker that knows the pages' commands."""
-    settings.commands = ("golden", "copies", "patient", "stopping", "starting")
+    settings.commands = (
+        "golden",
+        "copies",
+        "patient",
+        "stopping",
+        "starting",
+        "undoing",
+    )
 
     def work(tx: Any) -> None:
         secrets = seal_all(tx, {"password": PASSWORD})
@@ -192,6 +199,18 @@ def test_the_how_tos_copy_is_tried_again(
     first, second = lab.requests("image.copy")
     assert first["token"] != second["token"]
     assert [it["token"] for it in lab.effects("image.copy")] == [second["token"]]
+
+
+def test_of_the_how_tos_copy_that_fails_nothing_stays(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    before = lab.call("GET", "/images").json()
+    lab.fault("fail-task", "image.copy")
+    image = lab.vm("web01")["disks"][0]["image"]
+    words = ("run", "CopyForAWhile", "--provider", "lab", "--image", image)
+    with pytest.raises(AssertionError, match="1 effect was taken back"):
+        earmark(settings, *words)
+    assert lab.call("GET", "/images").json() == before
 
 
 @pytest.mark.parametrize("lab", [60], indirect=True)

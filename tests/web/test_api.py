@@ -26,6 +26,7 @@ NAMES = {
     "zone",
     "role",
     "attempt",
+    "undoes",
     "retry_of",
     "retried_by",
     "cancelled_by",

@@ -27,6 +27,7 @@ _TASK = (
     "zone",
     "role",
     "attempt",
+    "undoes",
     "retry_of",
     "retried_by",
     "cancelled_by",

@@ -96,6 +96,7 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "asked by": task.user,
         "cancelled by": task.cancelled_by or "",
         "cancel": offered.text if offered else "",
+        "takes back": task.undoes or "",
         "retry of": task.retry_of or "",
         "retried by": task.retried_by or "",
         "runs in": f"zone {task.zone}, role {task.role}",
@@ -126,5 +127,6 @@ def _error(task: TaskFace) -> str:
     if not task.error:
         return ""
     lines = [f"{task.error.get('code')}: {task.error.get('message')}"]
+    lines += [f"undone: {what}" for what in task.error.get("undone", ())]
     lines += [f"left behind: {what}" for what in task.error.get("left_behind", ())]
     return "\n".join(lines)

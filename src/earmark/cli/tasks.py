@@ -133,7 +133,7 @@ def tree(session: Session, task_id: str, as_json: bool) -> None:
     rows = [
         (
             task.id,
-            f"{'  ' * depth}{task.title}",
+            f"{'  ' * depth}{'undo: ' if task.undoes else ''}{task.title}",
             task.outcome or task.state,
             _note(task),
         )

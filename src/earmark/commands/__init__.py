@@ -8,6 +8,7 @@ from earmark.commands.orphans import AdoptOrphan, DestroyOrphan, SweepProvider
 from earmark.commands.power import PowerOff, PowerOn, ShutdownGuest
 from earmark.commands.power_plans import PowerMany, RestartVm
 from earmark.commands.refresh import RefreshProvider
+from earmark.commands.take_back import TakeBack
 from earmark.commands.template import AddVmTemplate, CreateImageTemplate, SealTemplate
 from earmark.commands.tenant import CreateTenant
 from earmark.commands.vm import CreateSnapshot, RemoveVm, RemoveVmRecord
@@ -33,5 +34,6 @@ __all__ = [
     "ShutdownGuest",
     "SweepProvider",
     "SwitchDisk",
+    "TakeBack",
     "VerifyCredentials",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from earmark.commands.stands import one
+from earmark.commands.take_back import taken_back
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.capabilities import Images, Templates
 from earmark.domain.command import Child, Command, Composite, Doubt, ExternalJob
@@ -52,6 +53,13 @@ class CreateImageTemplate(ExternalJob[str]):
     def cancel(self, ctx: Ctx, job: str) -> None:
         ctx.connect(Images).cancel(job)
 
+    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+        copy = tx.undone.result
+        if copy and tx.user_of_image(self.provider, copy) is not None:
+            return None  # a disk is on it by now: that is what it was made for
+        what = f"the copy of disk {self.alias}"
+        return taken_back(tx, self.provider, "image", what)
+
 
 class SealTemplate(ExternalJob[str]):
     """Make the copies into a template; the result is its id at the provider."""
@@ -76,6 +84,9 @@ class SealTemplate(ExternalJob[str]):
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one(ctx.connect(Templates).jobs([job]), job)
+
+    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+        return taken_back(tx, self.provider, "template", f"template {self.name}")
 
 
 class AddVmTemplate(Composite[str]):

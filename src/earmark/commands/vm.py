@@ -8,6 +8,7 @@ from pydantic import Field
 from earmark.commands.checks import must_be_off
 from earmark.commands.disk import RemoveImage
 from earmark.commands.stands import one, one_in_time
+from earmark.commands.take_back import taken_back
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.capabilities import Machines, Power, Snapshots
 from earmark.domain.command import Child, Command, Composite, ExternalJob
@@ -38,6 +39,10 @@ class CreateSnapshot(ExternalJob[str]):
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one(ctx.connect(Snapshots).jobs([job]), job)
+
+    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+        home = tx.vm(self.vm).provider_id
+        return taken_back(tx, home, "snapshot", f"snapshot {self.name}")
 
     def finish(self, tx: Tx, result: str) -> None:
         tx.add_snapshot(self.name, vm=self.vm, external_id=result)

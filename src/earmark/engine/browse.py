@@ -90,6 +90,7 @@ class TaskFace:
     zone: str
     role: str
     attempt: int
+    undoes: str | None
     retry_of: str | None
     retried_by: str | None
     cancelled_by: str | None
@@ -326,6 +327,7 @@ def _face(
         zone=task.zone,
         role=task.role,
         attempt=task.attempt,
+        undoes=task.undoes_id,
         retry_of=task.retry_of,
         retried_by=retried_by,
         cancelled_by=task.cancelled_by,

@@ -133,6 +133,18 @@ OPERATIONS = (
         {"name": str},
         optional={"description": ""},
     ),
+    Operation(
+        "GET",
+        "/api/tenants/{tenant}",
+        answer=lambda call: views.tenant(call.site, _parameter(call, "tenant")),
+    ),
+    Operation("DELETE", "/api/tenants/{tenant}", "tenant.delete"),
+    Operation(
+        "GET",
+        "/api/snapshots/{snapshot}",
+        answer=lambda call: views.snapshot(call.site, _parameter(call, "snapshot")),
+    ),
+    Operation("DELETE", "/api/snapshots/{snapshot}", "snapshot.delete"),
     Operation("GET", "/api/tasks", answer=_tasks),
     Operation(
         "GET",

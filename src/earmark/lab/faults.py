@@ -111,7 +111,7 @@ async def ignore_tokens(call: Call, rule: Rule, go: Go) -> Ending:
 
 
 async def fail_task(call: Call, rule: Rule, go: Go) -> Ending:
-    """Accept, and let the job fail half-way."""
+    """Accept, and let the job fail half-way: a copy leaves half an image."""
     call.shape = replace(call.shape, fail_half_way=True)
     return await go()
 

@@ -61,7 +61,7 @@ def _add(site: Site, vm: SeedVm) -> None:
         image = identity(f"{alias}/image")
         site.create_disk(image, size * GIB)
         site.execute(
-            "INSERT INTO images VALUES (?, ?, 'fast', ?, NULL, ?, NULL)",
+            "INSERT INTO images VALUES (?, ?, 'fast', ?, NULL, ?, NULL, 'legal')",
             image,
             alias,
             size * GIB,

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS images (
     size_bytes INTEGER NOT NULL,
     token TEXT,
     created_at REAL NOT NULL,
-    mark TEXT
+    mark TEXT,
+    legality TEXT NOT NULL DEFAULT 'legal' CHECK (legality IN ('legal', 'illegal'))
 );
 CREATE TABLE IF NOT EXISTS disks (
     id TEXT PRIMARY KEY,

@@ -176,6 +176,9 @@ def _end(site: Site, task: sqlite3.Row) -> None:
         _finish(site, task["id"], "aborted", "aborted", task["progress"])
         return
     if task["fate"] == "fail":
+        half = JOBS[task["verb"]].half
+        if half is not None:
+            half(site, task)
         _finish(site, task["id"], "failed", NO_SPACE, 50)
         return
     try:

@@ -71,6 +71,17 @@ def tenants(site: Site, lag: float = 0.0) -> list[Json]:
     return [_dated(row) for row in rows]
 
 
+def tenant(site: Site, tenant_id: str) -> Json:
+    """Return one tenant; raise Refused (404) when there is none."""
+    return _dated(_found(site.row("SELECT * FROM tenants WHERE id = ?", tenant_id)))
+
+
+def snapshot(site: Site, snapshot_id: str) -> Json:
+    """Return one snapshot; raise Refused (404) when there is none."""
+    row = site.row("SELECT * FROM snapshots WHERE id = ?", snapshot_id)
+    return _dated(_found(row))
+
+
 def tasks(
     site: Site,
     lag: float = 0.0,

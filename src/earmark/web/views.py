@@ -31,12 +31,13 @@ class Ref:
 
 @dataclass(frozen=True)
 class TaskError:
-    """Why a task failed: a code for programs, a sentence for people, and what it may
-    have left at the provider."""
+    """Why a task failed: a code for programs, a sentence for people, what it may have
+    left at the provider, and what of it was taken back."""
 
     code: str
     message: str
     left_behind: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class TaskView:
     version: int
     depth: int = 0
     children: tuple[TaskView, ...] = ()
+    undoes: str | None = None
     retry_of: str | None = None
     retried_by: str | None = None
     cancelled_by: str | None = None

@@ -18,9 +18,11 @@ JOBS: Mapping[str, Job] = {
     "vm.delete": machines.DELETE,
     "disk.switch": machines.SWITCH,
     "snapshot.create": snapshots.CREATE,
+    "snapshot.delete": snapshots.DELETE,
     "image.copy": images.COPY,
     "image.delete": images.DELETE,
     "template.create": templates.CREATE,
     "template.delete": templates.DELETE,
     "tenant.create": tenants.CREATE,
+    "tenant.delete": tenants.DELETE,
 }

@@ -27,18 +27,32 @@ def _land_copy(site: Site, task: sqlite3.Row) -> Landing:
     source = site.row("SELECT size_bytes FROM images WHERE id = ?", params["image"])
     if source is None:
         raise LandingFailed("the source image is gone")
-    site.create_disk(task["object"], source["size_bytes"])
+    _put_copy(site, task, source["size_bytes"], legality="legal")
+    return Landing("the image was copied", data={"image": task["object"]})
+
+
+def _half_copy(site: Site, task: sqlite3.Row) -> None:
+    """Half an image: it takes its place, it is listed, and nothing can use it."""
+    source_id = json.loads(task["params"])["image"]
+    source = site.row("SELECT size_bytes FROM images WHERE id = ?", source_id)
+    if source is not None:
+        _put_copy(site, task, source["size_bytes"] // 2, legality="illegal")
+
+
+def _put_copy(site: Site, task: sqlite3.Row, size: int, *, legality: str) -> None:
+    params = json.loads(task["params"])
+    site.create_disk(task["object"], size)
     site.execute(
-        "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         task["object"],
         params["alias"],
         params["domain"],
-        source["size_bytes"],
+        size,
         task["token"],
         site.now(),
         task["mark"],
+        legality,
     )
-    return Landing("the image was copied", data={"image": task["object"]})
 
 
 def refuse_if_used(site: Site, image: str) -> None:
@@ -101,5 +115,5 @@ def remove_image(site: Site, image: str) -> bool:
     return site.execute("DELETE FROM images WHERE id = ?", image).rowcount > 0
 
 
-COPY = Job(_check_copy, _land_copy, deduplicated=True)
+COPY = Job(_check_copy, _land_copy, deduplicated=True, half=_half_copy)
 DELETE = Job(_check_delete, _land_delete)

@@ -41,9 +41,11 @@ class Job:
     """One verb.
 
     ``check`` raises Refused; ``land`` raises LandingFailed. A ``deduplicated`` verb
-    answers a token that it knows with the task of the first request.
+    answers a token that it knows with the task of the first request. ``half`` is what a
+    job that fails half-way leaves there, if it leaves anything.
     """
 
     check: Callable[[Site, Command], Plan]
     land: Callable[[Site, sqlite3.Row], Landing]
     deduplicated: bool = False
+    half: Callable[[Site, sqlite3.Row], None] | None = None

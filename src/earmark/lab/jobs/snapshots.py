@@ -31,4 +31,19 @@ def _land_create(site: Site, task: sqlite3.Row) -> Landing:
     return Landing("the snapshot was created", data={"snapshot": task["object"]})
 
 
+def _check_delete(site: Site, command: Command) -> Plan:
+    snapshot = command.params["snapshot"]
+    if site.row("SELECT 1 FROM snapshots WHERE id = ?", snapshot) is None:
+        raise Refused(404, "not-found", "there is no such snapshot")
+    return Plan(snapshot, site.config.short_seconds)
+
+
+def _land_delete(site: Site, task: sqlite3.Row) -> Landing:
+    gone = site.execute("DELETE FROM snapshots WHERE id = ?", task["object"])
+    if gone.rowcount == 0:
+        return Landing("already gone", done=False)
+    return Landing("the snapshot was deleted")
+
+
 CREATE = Job(_check_create, _land_create, deduplicated=True)
+DELETE = Job(_check_delete, _land_delete)

@@ -1,4 +1,4 @@
-"""Tenants: who the site's resources are shared out to."""
+"""Tenants, who the site's resources are shared out to: made, and deleted."""
 
 import json
 import re
@@ -41,4 +41,19 @@ def _land_create(site: Site, task: sqlite3.Row) -> Landing:
     return Landing("the tenant was created", data={"tenant": task["object"]})
 
 
+def _check_delete(site: Site, command: Command) -> Plan:
+    tenant = command.params["tenant"]
+    if site.row("SELECT 1 FROM tenants WHERE id = ?", tenant) is None:
+        raise Refused(404, "not-found", "there is no such tenant")
+    return Plan(tenant, site.config.short_seconds)
+
+
+def _land_delete(site: Site, task: sqlite3.Row) -> Landing:
+    gone = site.execute("DELETE FROM tenants WHERE id = ?", task["object"])
+    if gone.rowcount == 0:
+        return Landing("already gone", done=False)
+    return Landing("the tenant was deleted")
+
+
 CREATE = Job(_check_create, _land_create, deduplicated=True)
+DELETE = Job(_check_delete, _land_delete)

@@ -61,6 +61,8 @@ class CreationJobs:
                 found[task["token"]].append(_found_task(task, task["token"]))
                 by_task.add(task["object"])
         for thing in self._things():
+            if thing.get("legality") == "illegal":
+                continue  # half of it: no end of a job, and none that can be used
             if thing["token"] in found and thing["id"] not in by_task:
                 there = Found(self._handle(thing), thing["token"], Done(thing["id"]))
                 found[thing["token"]].append(there)

@@ -29,8 +29,8 @@ class _Kind:
 _KINDS: Mapping[str, _Kind] = {
     "image": _Kind("images", "alias", by_id=True, delete="image.delete"),
     "template": _Kind("templates", by_id=True, delete="template.delete"),
-    "tenant": _Kind("tenants"),
-    "snapshot": _Kind("snapshots"),
+    "tenant": _Kind("tenants", by_id=True, delete="tenant.delete"),
+    "snapshot": _Kind("snapshots", by_id=True, delete="snapshot.delete"),
 }
 
 

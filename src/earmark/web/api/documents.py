@@ -54,6 +54,7 @@ class TaskOut(Document):
     zone: str
     role: str
     attempt: int
+    undoes: str | None = Field(description="The token of what it takes back")
     retry_of: str | None
     retried_by: str | None = Field(description="The newest task that tries it again")
     cancelled_by: str | None

@@ -49,8 +49,11 @@ class TaskDetail:
 
 
 def _error(error: Mapping[str, Any]) -> TaskError:
-    left = tuple(str(what) for what in error.get("left_behind", ()))
-    return TaskError(str(error["code"]), str(error["message"]), left)
+    left, undone = (
+        tuple(str(what) for what in error.get(name, ()))
+        for name in ("left_behind", "undone")
+    )
+    return TaskError(str(error["code"]), str(error["message"]), left, undone)
 
 
 def view(face: browse.TaskFace) -> TaskView:
@@ -82,6 +85,7 @@ def view(face: browse.TaskFace) -> TaskView:
         started_at=face.started_at,
         finished_at=face.finished_at,
         version=face.version,
+        undoes=face.undoes,
         retry_of=face.retry_of,
         retried_by=face.retried_by,
         cancelled_by=face.cancelled_by,

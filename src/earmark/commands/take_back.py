@@ -1,0 +1,83 @@
+"""Take back: the step of an undo that destroys what another command of ours made."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from earmark.commands.stands import one_in_time
+from earmark.domain.authoring import Ctx, Tx
+from earmark.domain.capabilities import Marked
+from earmark.domain.command import ExternalJob
+from earmark.domain.errors import Rejected
+from earmark.domain.lock import Lock, exclusive
+from earmark.domain.mark import Mark, MarkedThing
+from earmark.domain.outcome import Done, Failed, Found, Running
+from earmark.domain.refs import ProviderRef
+
+
+def taken_back(tx: Tx, provider: str, kind: str, what: str) -> "TakeBack":
+    """For an `undo`: what takes back the effect that is `tx.undone`."""
+    made = tx.undone
+    return TakeBack(
+        provider=provider,
+        kind=kind,
+        made_with=made.token,
+        what=what,
+        thing=made.result or "",
+    )
+
+
+class TakeBack(ExternalJob[str]):
+    """Destroy what was made with a token of ours, also if it is only half there; the
+    result is its id at the provider. Ends ok with "nothing of it is there".
+
+    Nothing is destroyed without proof (rule 3): the provider, asked right before, shows
+    our mark with that very token.
+    """
+
+    title = "Take back {what}"
+    operation = "orphan.destroy"
+    provider: ProviderRef
+    #: The connector's word for the kind of thing, such as `image`.
+    kind: str
+    #: The token that it was asked for with.
+    made_with: str
+    #: What it is, in words.
+    what: str
+    #: Its id, if the job that made it came to tell; else the provider is searched.
+    thing: str = ""
+
+    def locks(self) -> Sequence[Lock]:
+        return [exclusive(self.kind, self.thing or self.made_with)]
+
+    def prepare(self, ctx: Ctx) -> Any:
+        seen = self._look(ctx)
+        if seen is None:
+            return Done(self.thing, message="nothing of it is there")
+        ours = Mark.of(ctx.mark)
+        if ours is None or seen.mark != Mark(ours.installation, self.made_with):
+            raise Rejected(
+                f"The provider shows {seen.kind} {seen.id} with the mark {seen.mark}, "
+                f"not with that of what is to be taken back.",
+                hint="See what it is there; leave it behind if it is none of ours.",
+            )
+        return {"kind": seen.kind, "id": seen.id}
+
+    def _look(self, ctx: Ctx) -> MarkedThing | None:
+        client = ctx.connect(Marked)
+        if self.thing:
+            return client.look(self.kind, self.thing)
+        for thing in client.list_all():
+            if (thing.kind, thing.mark.token) == (self.kind, self.made_with):
+                if thing.under_way:
+                    raise Rejected(f"The provider is still making {thing.id}.")
+                return thing
+        return None
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Marked).destroy(**ctx.request, token=ctx.token)
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return ctx.connect(Marked).find(**ctx.request, token=ctx.token)
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return one_in_time(ctx, ctx.connect(Marked).jobs([job]), job)
