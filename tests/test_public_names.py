@@ -7,11 +7,13 @@ import sys
 import earmark
 
 PUBLIC = """
-    Action Child Command Composite Credentials Ctx Deadlines Disks Done Doubt
-    ExternalJob Failed Found Images InventorySource Job JobUnknown Lock Machines
-    NameTaken NotSent OnRestart Power ProviderRef Refused Rejected Results Retry Running
-    Secret Snapshots TemplateRef Templates Tenants Throttled Tx VmRef WhenLocked
-    exclusive shared
+    Action BadInput Child Command Composite Connector Credentials Ctx Deadline
+    Deadlines Disks Done Doubt EarmarkError EffectClass ExternalJob Failed Found
+    Images InventorySource Job JobUnknown Listing Lock Machines NameTaken NotSent
+    ObservedDisk ObservedVm OnRestart Operation Power PowerState ProviderConfig
+    ProviderError ProviderRef Refused Rejected Results Retry Running Secret Session
+    Snapshots TemplateRef Templates Tenants Throttled Tx Unsupported Verification
+    VerifyCode VmRef WhenLocked exclusive shared
 """
 
 

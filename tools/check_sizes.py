@@ -40,7 +40,7 @@ def warnings(path: Path) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """Print each finding as a line; the exit code says whether a limit broke."""
-    folders = [Path(argument) for argument in arguments or ("src", "tools")]
+    folders = [Path(argument) for argument in arguments or ("src", "tools", "examples")]
     paths = [
         path
         for folder in folders

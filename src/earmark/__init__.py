@@ -1,8 +1,11 @@
 """Durable commands for systems you do not control.
 
-What an author of commands needs, in one place:
+What an author of commands or connectors needs, in one place:
 
     from earmark import Ctx, Done, ExternalJob, Failed, Found, Images, Running
+
+The network is not among it: a connector's client takes it from
+`earmark.providers.transport`.
 """
 
 from earmark.domain.authoring import Ctx, Results, Tx
@@ -16,6 +19,8 @@ from earmark.domain.capabilities import (
     Snapshots,
     Templates,
     Tenants,
+    Verification,
+    VerifyCode,
 )
 from earmark.domain.command import (
     Action,
@@ -29,14 +34,27 @@ from earmark.domain.command import (
     Retry,
     WhenLocked,
 )
+from earmark.domain.connector import (
+    Connector,
+    EffectClass,
+    Operation,
+    ProviderConfig,
+    Session,
+)
+from earmark.domain.deadline import Deadline
 from earmark.domain.errors import (
+    BadInput,
+    EarmarkError,
     JobUnknown,
     NameTaken,
     NotSent,
+    ProviderError,
     Refused,
     Rejected,
     Throttled,
+    Unsupported,
 )
+from earmark.domain.inventory import Listing, ObservedDisk, ObservedVm, PowerState
 from earmark.domain.lock import Lock, exclusive, shared
 from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.domain.refs import ProviderRef, TemplateRef, VmRef
@@ -44,15 +62,20 @@ from earmark.domain.secret import Secret
 
 __all__ = [
     "Action",
+    "BadInput",
     "Child",
     "Command",
     "Composite",
+    "Connector",
     "Credentials",
     "Ctx",
+    "Deadline",
     "Deadlines",
     "Disks",
     "Done",
     "Doubt",
+    "EarmarkError",
+    "EffectClass",
     "ExternalJob",
     "Failed",
     "Found",
@@ -60,12 +83,19 @@ __all__ = [
     "InventorySource",
     "Job",
     "JobUnknown",
+    "Listing",
     "Lock",
     "Machines",
     "NameTaken",
     "NotSent",
+    "ObservedDisk",
+    "ObservedVm",
     "OnRestart",
+    "Operation",
     "Power",
+    "PowerState",
+    "ProviderConfig",
+    "ProviderError",
     "ProviderRef",
     "Refused",
     "Rejected",
@@ -73,12 +103,16 @@ __all__ = [
     "Retry",
     "Running",
     "Secret",
+    "Session",
     "Snapshots",
     "TemplateRef",
     "Templates",
     "Tenants",
     "Throttled",
     "Tx",
+    "Unsupported",
+    "Verification",
+    "VerifyCode",
     "VmRef",
     "WhenLocked",
     "exclusive",

@@ -13,6 +13,7 @@ PAGES = (
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.rglob("*.md")),
+    *sorted((ROOT / "examples").glob("*/README.md")),
 )
 #: The pages that this folder's rules hold for.
 OURS = tuple(page for page in PAGES if page.name != "CONTRIBUTING.md")

@@ -93,8 +93,8 @@ def parse(words: list[str]) -> None:
         command.make_context(command.name, rest, parent=context)
 
 
-#: What the tutorials and the README make themselves.
-ITS_OWN = {"CopyImage"}
+#: What the tutorials, the README and the examples make themselves.
+ITS_OWN = {"CopyImage", "IssueCertificate", "ProvisionCustomer"}
 
 
 @pytest.mark.usefixtures("bare_environment")

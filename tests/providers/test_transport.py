@@ -11,7 +11,7 @@ from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput, NotSent, ProviderError
 from earmark.providers import transport
 from earmark.providers.reach import Unreached
-from earmark.providers.transport import Answer, Request, exchange, trust
+from earmark.providers.transport import Answer, Request, exchange, network, trust
 from tests.providers.certificates import self_signed
 from tests.providers.wire import (
     PATIENCE,
@@ -55,6 +55,16 @@ def test_an_answer_comes_back_whole_whatever_its_status() -> None:
     assert answer.headers["content-type"] == "text/x-words"
     assert server.received.startswith(b"POST /order HTTP/1.1\r\n")
     assert server.received.endswith(b"\r\n\r\n" + ORDER)
+
+
+def test_a_clients_way_to_the_network_is_the_same_exchange(tmp_path: Path) -> None:
+    with always(answering(200, "here")) as server:
+        answer = network()(Request("GET", server.url), Deadline(PATIENCE))
+    assert answer.body == b"here"
+    with pytest.raises(NotSent):
+        network()(Request("GET", server.url), Deadline(PATIENCE))
+    with pytest.raises(BadInput, match="CA file"):
+        network(tmp_path / "none.pem")
 
 
 def test_a_closed_port_gets_nothing() -> None:

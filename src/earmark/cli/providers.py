@@ -115,7 +115,9 @@ def add(
     if as_json:
         print_json(provider_document(provider))
     else:
-        click.echo(f"Added {name}. Its VMs are being fetched: earmark vms ls")
+        click.echo(
+            f"Added {name}. What it has is being fetched; its VMs: earmark vms ls"
+        )
     return Exit.OK
 
 

@@ -1,14 +1,19 @@
 """Refresh: make the inventory of a provider what it shows now."""
 
 from earmark.domain.authoring import Ctx
-from earmark.domain.capabilities import InventorySource
+from earmark.domain.capabilities import Credentials, InventorySource
 from earmark.domain.command import Action
+from earmark.domain.errors import ProviderError, Unsupported
+from earmark.domain.inventory import Listing
 from earmark.domain.outcome import Done
 from earmark.domain.refs import ProviderRef
 
 
 class RefreshProvider(Action[str]):
-    """Fetch a provider's whole listing and apply it; the result is a summary."""
+    """Fetch a provider's whole listing and apply it; the result is a summary.
+
+    A kind that lists nothing is asked whether it still lets us in.
+    """
 
     title = "Refresh {provider}"
     provider: ProviderRef
@@ -16,11 +21,25 @@ class RefreshProvider(Action[str]):
     def run(self, ctx: Ctx) -> Done[str]:
         began = ctx.now()
         try:
-            listing = ctx.connect(InventorySource).list_all()
+            listing = _listed(ctx)
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
             ctx.save(lambda tx: tx.provider_health(self.provider, "error", said))
             raise
-        summary = ctx.save(lambda tx: tx.apply_listing(self.provider, listing, began))
+        there = listing or Listing()
+        summary = ctx.save(lambda tx: tx.apply_listing(self.provider, there, began))
         ctx.save(lambda tx: tx.provider_health(self.provider, "ok", ""))
+        if listing is None:
+            return Done(summary, "It answers; its kind lists nothing.")
         return Done(summary, f"{len(listing.vms)} VMs: {summary}")
+
+
+def _listed(ctx: Ctx) -> Listing | None:
+    """The provider's listing; None for a kind that has none, and answers."""
+    try:
+        return ctx.connect(InventorySource).list_all()
+    except Unsupported:
+        found = ctx.connect(Credentials).verify()
+        if not found.ok:
+            raise ProviderError(found.detail) from None
+        return None

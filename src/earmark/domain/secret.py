@@ -73,6 +73,13 @@ class Secret:
 
     @staticmethod
     def _dump(secret: "Secret") -> dict[str, str]:
-        if secret.sealed_id is None:
-            raise BadInput("A secret must be sealed before it is stored.")
-        return {REFERENCE: secret.sealed_id}
+        return secret.reference()
+
+    def reference(self) -> dict[str, str]:
+        """What stands for it in rows; raises `BadInput` while it is not sealed."""
+        if self.sealed_id is None:
+            raise BadInput(
+                "A clear secret cannot be stored: take it as a parameter, or let a "
+                "child before this one return it."
+            )
+        return {REFERENCE: self.sealed_id}

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from earmark.domain.command import Command
 from earmark.domain.errors import BadInput
-from earmark.domain.ids import new_id
 from earmark.domain.refs import ObjectRef
 from earmark.domain.secret import REFERENCE, Secret
 from earmark.domain.task import DEFAULT_ZONE, Task
@@ -18,7 +17,7 @@ from earmark.domain.validation import said
 from earmark.engine.authored import storable
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx, Names
-from earmark.store import inventory, orphans, secrets
+from earmark.store import inventory, orphans
 
 NORMAL_PRIORITY = 100
 #: How many of many objects a title names.
@@ -116,27 +115,6 @@ def _listed(known: Names, kind: str, ids: Sequence[str]) -> str:
     names = [known.name_of(kind, one) for one in ids[:NAMED]]
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return ", ".join(names) + more
-
-
-def seal(tx: EngineTx, command: Command[Any], task_id: str) -> Command[Any]:
-    """The same command with every clear secret sealed into its own row."""
-
-    def sealed(value: Any) -> Any:
-        if isinstance(value, Secret) and value.sealed_id is None:
-            secret_id = new_id()
-            box = tx.engine.vault.seal(value.clear, secret_id)
-            secrets.insert(tx.store, secret_id, box, task_id)
-            return Secret(sealed_id=secret_id)
-        if isinstance(value, Mapping):
-            return {key: sealed(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(sealed(item) for item in value)
-        return value
-
-    fields = {
-        name: sealed(getattr(command, name)) for name in type(command).model_fields
-    }
-    return command.model_copy(update=fields)
 
 
 def names_secrets(params: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from earmark.domain.states import TaskState
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine import describe
 from earmark.engine.runtime import Engine
+from earmark.engine.seal import seal
 from earmark.engine.tx import EngineTx, Names
 from earmark.store import dialect, journal, tasks
 from earmark.store.database import Transaction
@@ -64,7 +65,7 @@ def enqueue(
     task_id, names = new_id(), Names(tx.store)
     command = describe.resolve(names, command)
     command.check(tx)
-    command = describe.seal(tx, command, task_id)
+    command = seal(tx, command, task_id)
     row = describe.row(
         tx,
         names,

@@ -14,6 +14,7 @@ from earmark.engine.left_behind import failed_with
 from earmark.engine.plan import plan_more
 from earmark.engine.results import TaskResults, dumped
 from earmark.engine.runtime import Engine
+from earmark.engine.seal import seal
 from earmark.engine.wake import end
 from earmark.store import tasks
 from earmark.store.database import Transaction
@@ -40,7 +41,8 @@ def finish(engine: Engine, task: Task, command: Composite[Any]) -> None:
         if plan_more(author, current, command, more) is not None:
             return
         result = in_tx(lambda: command.finish(author, results))
-        end(tx, current, End(Outcome.OK, result=dumped(result)))
+        kept = dumped(seal(author, result, current.root_id))
+        end(tx, current, End(Outcome.OK, result=kept))
 
     engine.write(work)
     boundary("settle.committed")

@@ -18,6 +18,7 @@ from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
 from earmark.engine.authored import in_tx
+from earmark.engine.seal import seal
 from earmark.engine.tx import EngineTx, Names
 from earmark.store import placeholders, tasks
 
@@ -120,7 +121,7 @@ class Promised:
         place = FIRST_UNDO + earlier + len(self.tasks)
         task_id = derived_id(root["id"], key, place)
         known = describe.resolve(self._names, command)
-        sealed = describe.seal(self._author, known, task_id)
+        sealed = seal(self._author, known, task_id)
         row = self._row(root, key, Child(sealed, weight=0), task_id)
         self.tasks.append(row | {"undoes_id": effect_id})
         self.add_effect(self.tasks[-1], command)
@@ -143,7 +144,7 @@ class Promised:
         author = self._author
         command = describe.resolve(self._names, child.command)
         in_tx(lambda: command.check(author))
-        command = describe.seal(author, command, task_id)
+        command = seal(author, command, task_id)
         row = self._row(parent, key, replace(child, command=command), task_id)
         if waits_for:
             row |= {"state": TaskState.WAITING, "pending": waits_for}

@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from earmark.domain.authoring import Returns
 from earmark.domain.command import Action, Composite, ExternalJob
 from earmark.domain.errors import BadInput, EarmarkError
+from earmark.domain.secret import Secret
 from earmark.domain.task import Task
 
 R = TypeVar("R")
@@ -54,7 +55,7 @@ class TaskResults:
 def dumped(result: Any) -> Any:
     """A result as plain JSON; raises `EarmarkError` when it cannot be that."""
     try:
-        plain = to_jsonable_python(result)
+        plain = to_jsonable_python(result, fallback=_fallback)
         text = json.dumps(plain, allow_nan=False)
         text.encode()
     except (PydanticSerializationError, ValueError) as error:
@@ -62,3 +63,9 @@ def dumped(result: Any) -> Any:
     if "\\u0000" in text or "\\ud8" in text:
         raise EarmarkError("The result cannot be stored: it has NUL or broken text.")
     return plain
+
+
+def _fallback(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reference()
+    raise ValueError(f"nobody knows how to store a {type(value).__name__}")

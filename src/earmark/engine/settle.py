@@ -26,7 +26,9 @@ from earmark.engine.enqueue import open_tx
 from earmark.engine.left_behind import failed_with
 from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
+from earmark.engine.seal import seal
 from earmark.engine.told import code_of, told
+from earmark.engine.tx import EngineTx
 from earmark.engine.wake import drop, end
 from earmark.store import locks, placeholders, sends, tasks
 from earmark.store.database import Transaction
@@ -93,7 +95,7 @@ def _job_done(
     handle: str | None,
 ) -> None:
     task = tasks.lock_family(tx, effect.task_id)
-    how, author = _good(outcome), open_tx(engine, tx, task)
+    how = _good(author := open_tx(engine, tx, task), task, outcome)
     # With a verdict it was to fail, and was only followed to its end (rule 8).
     if task.verdict is None:
         in_tx(lambda: command.finish(author, outcome.result))
@@ -135,7 +137,8 @@ def settle_nothing_to_do(
     def work(tx: Transaction, current: Task) -> None:
         author = open_tx(engine, tx, current)
         in_tx(lambda: command.finish(author, done.result))
-        drop(tx, current, placeholders.of_task(tx, task.id), _good(done))
+        how = _good(author, current, done)
+        drop(tx, current, placeholders.of_task(tx, task.id), how)
 
     _settle(engine, task, work)
 
@@ -149,7 +152,7 @@ def settle_action(
     def work(tx: Transaction, current: Task) -> None:
         author = open_tx(engine, tx, current)
         in_tx(lambda: command.finish(author, done.result))
-        end(tx, current, _good(done))
+        end(tx, current, _good(author, current, done))
 
     _settle(engine, task, work)
 
@@ -202,9 +205,11 @@ def _settle(
     boundary("settle.committed")
 
 
-def _good(done: Done[Any]) -> End:
+def _good(author: EngineTx, task: Task, done: Done[Any]) -> End:
+    # The root's, whose end is the last that can ask for it.
+    result = dumped(seal(author, done.result, task.root_id))
     outcome = Outcome.WARNED if done.warned else Outcome.OK
-    return End(outcome, done.message, result=dumped(done.result))
+    return End(outcome, done.message, result=result)
 
 
 def _plain(outcome: Done[Any]) -> Any:

@@ -10,7 +10,7 @@ on a connection that the server was just closing would be in doubt for nothing.
 """
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,20 @@ import httpcore
 
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import BadInput, NotSent, ProviderError
+from earmark.providers.endpoint import Url
 from earmark.providers.reach import GuardedNetwork
+from earmark.providers.verifying import verification_of
+
+__all__ = [
+    "Answer",
+    "Exchange",
+    "Request",
+    "Url",
+    "exchange",
+    "network",
+    "trust",
+    "verification_of",
+]
 
 #: An answer that is larger is no answer that we can use, in bytes.
 MAX_ANSWER = 64 << 20
@@ -42,6 +55,21 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+#: How a client gets its answers: `network()`, or a fake inside the test's process. A
+#: fake calls `deadline.check_before_sending()` before it takes a request, as a
+#: connection does.
+Exchange = Callable[[Request, Deadline], Answer]
+
+
+def network(ca_file: Path | None = None) -> Exchange:
+    """Return an `exchange` over real connections, which trusts as `trust` says.
+
+    Raises `BadInput` when the file holds no certificate.
+    """
+    trusted = trust(ca_file)
+    return lambda request, deadline: exchange(request, deadline, trusted)
 
 
 def trust(ca_file: Path | None = None) -> ssl.SSLContext:
