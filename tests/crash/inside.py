@@ -4,6 +4,7 @@ one, and the lab, whose own code answers without a network between."""
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from starlette.applications import Starlette
 
 from earmark.commands.onboarding import seal_all
-from earmark.domain.capabilities import InventorySource
+from earmark.domain.capabilities import InventorySource, Marked
 from earmark.domain.connector import EffectClass
 from earmark.domain.deadline import Deadline
 from earmark.domain.inventory import Provider as ProviderRow
@@ -24,9 +25,10 @@ from earmark.engine.tx import EngineTx
 from earmark.lab import LabConfig, api, ledger, tasks
 from earmark.lab.seed import DEMO, seed
 from earmark.lab.site import Site
+from earmark.providers.lab.jobs import MADE
 from earmark.providers.transport import Answer, Request
 from earmark.store import consoles as console_rows
-from earmark.store import inventory
+from earmark.store import inventory, orphans
 from earmark.store import placeholders as effects
 from earmark.store.schema import consoles, disks, snapshots, templates, tenants, vms
 from tests import invariants
@@ -34,6 +36,9 @@ from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
 from tests.crash.schedule import Provider
 from tests.engine import world
+
+#: The token of the planted orphan, older than any that is kept.
+LOST = "01900000-0000-7000-8000-000000000000"
 
 
 class Faithful(Provider):
@@ -79,9 +84,11 @@ class InsideLab(Provider):
 
     ids = (cases.LAB_ID,)
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, *, plant: bool = True) -> None:
         self._engine = engine
         self._folder = folder
+        #: Whether a new site has an orphan.
+        self.plant = plant
         self._number = 0
         self._site: Site | None = None
         self._runner = asyncio.Runner()
@@ -126,6 +133,7 @@ class InsideLab(Provider):
         seed(self._site)
         application = Starlette(routes=api.routes(self._site))
         self._door = httpx.ASGITransport(application)
+        orphan = _plant(self._site, self._engine.installation) if self.plant else None
         session = self._engine.session(cases.LAB_ID)
         listing = session.capability(InventorySource, Deadline(10)).list_all()
 
@@ -134,6 +142,8 @@ class InsideLab(Provider):
                 tx.store.execute(sa.delete(table))
             tx.apply_listing(cases.LAB_ID, listing, tx.now)
             _ask_for_console(tx)
+            if orphan is not None:
+                _plant_orphan(tx, orphan)
 
         transact(self._engine, take_over)
         ledger.clear(self._site)
@@ -162,7 +172,58 @@ class InsideLab(Provider):
         written = ledger.read(self._site)
         done = Counter(effect["token"] for effect in written["effects"])
         asked = _journal(written["requests"], list(done))
-        return invariants.broken_at_provider(engine, done, asked)
+        made = any(it["verb"] in MADE for it in written["effects"])
+        return [
+            *invariants.broken_at_provider(engine, done, asked),
+            *(self._unexplained() if made else ()),
+        ]
+
+    def _unexplained(self) -> list[str]:
+        """Invariant 5: past the horizon, the sweep finds nothing but what was planted
+        before."""
+        client = self._engine.session(cases.LAB_ID).capability(Marked, Deadline(10))
+        began = self._engine.read(lambda tx: tx.now) + timedelta(hours=2)
+        things = client.list_all()
+
+        def sweep(tx: EngineTx) -> list[str]:
+            tx.apply_sweep(cases.LAB_ID, things, client.makes, began)
+            swept = orphans.sweep_of(tx.store, cases.LAB_ID)
+            found = orphans.listed(tx.store, cases.LAB_ID)
+            return [
+                *(f"{it.external_id}: {it.story}" for it in found if it.token != LOST),
+                *(f"{it.external_id} is missing" for it in swept.missing),
+                *(["something is still too young"] if swept.young else []),
+            ]
+
+        told = transact(self._engine, sweep)
+        return [f"the sweep finds nothing unexplained: {what}" for what in told]
+
+
+def _plant(site: Site, installation: str) -> str:
+    """An image with our mark, of a request that nothing knows; returns its id."""
+    values = ("lost-1", "lost", "fast", 1, LOST, site.now(), f"{installation}.{LOST}")
+    site.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+    return values[0]
+
+
+def _plant_orphan(tx: EngineTx, image: str) -> None:
+    """As if a sweep had found it."""
+    orphans.insert(
+        tx.store,
+        {
+            "id": cases.ORPHAN,
+            "provider_id": cases.LAB_ID,
+            "kind": "image",
+            "external_id": image,
+            "name": "lost",
+            "token": LOST,
+            "story": "It is planted.",
+            "task_id": None,
+            "created_at": tx.now,
+            "first_seen_at": tx.now,
+            "last_seen_at": tx.now,
+        },
+    )
 
 
 def _ask_for_console(tx: EngineTx) -> None:
