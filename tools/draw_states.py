@@ -26,7 +26,7 @@ from earmark.domain.states import (
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "states.md"
 
 #: Verbs that have their place in the tables and are not built yet.
-NOT_YET = ("undo", "sweep")
+NOT_YET = ("undo",)
 
 TASKS = {
     TaskState.QUEUED: "Written down. These rows are the queue.",
@@ -69,7 +69,7 @@ INTRO = """\
 Two tables in `src/earmark/domain/states.py` say which moves exist. The store checks
 every write against them, and this page is made from them by `tools/draw_states.py`.
 
-Moves by undo and sweep have their place in the tables, but nothing makes them yet; the
+Moves by undo have their place in the tables, but nothing makes them yet; the
 tables below say so.
 """
 

@@ -156,9 +156,9 @@ def destroy(
         it, name = engine.read(lambda tx: _one(tx, orphan))
         refuse_unless_open(it)
         if not yes:
-            say(it.story)
             if not sys.stdin.isatty():
                 raise BadInput("Nobody can be asked here.", hint="Say --yes.")
+            say(it.story)
             what = f"{it.kind} {it.name or it.external_id} at {name}"
             if not click.confirm(f"Destroy {what} for good?", err=True):
                 say("Nothing was destroyed.")
