@@ -25,9 +25,6 @@ from earmark.domain.states import (
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "states.md"
 
-#: Verbs that have their place in the tables and are not built yet.
-NOT_YET = ("undo", "sweep")
-
 TASKS = {
     TaskState.QUEUED: "Written down. These rows are the queue.",
     TaskState.RUNNING: "A worker has it, for one attempt.",
@@ -35,7 +32,8 @@ TASKS = {
     "provider. No worker holds it.",
     TaskState.HELD: "Nothing more can be found out: a person must decide.",
     TaskState.CANCELLING: "Somebody asked it to stop, and something of it was sent.",
-    TaskState.UNDOING: "It failed, and what it did is being taken back.",
+    TaskState.UNDOING: "It ended badly, and what it did is being taken back; between "
+    "two steps of that it is queued.",
     TaskState.DONE: "Over, for good; `outcome` says how.",
 }
 OUTCOMES = {
@@ -44,7 +42,7 @@ OUTCOMES = {
     "were verified and are wrong.",
     Outcome.FAILED: "It ended badly. Whatever is left at a provider is named.",
     Outcome.CANCELLED: "Nobody wanted it any more, and it was stopped before it was "
-    "done. What was done already is named.",
+    "done. What was done is taken back, or named.",
     Outcome.EXPIRED: "Its time was over before anything of it was sent.",
     Outcome.INTERRUPTED: "A person stopped waiting without knowing how it went.",
 }
@@ -68,9 +66,6 @@ INTRO = """\
 
 Two tables in `src/earmark/domain/states.py` say which moves exist. The store checks
 every write against them, and this page is made from them by `tools/draw_states.py`.
-
-Moves by undo and sweep have their place in the tables, but nothing makes them yet; the
-tables below say so.
 """
 
 
@@ -127,8 +122,7 @@ def table(moves: Table[Any], meanings: dict[Any, str]) -> str:
 
 
 def _move(verb: str, new: Any) -> str:
-    later = " (not yet)" if verb.startswith(NOT_YET) else ""
-    return f"{verb} → `{new}`{later}"
+    return f"{verb} → `{new}`"
 
 
 def outcomes() -> str:

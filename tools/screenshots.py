@@ -40,7 +40,7 @@ PICTURES = {
 #: Also drawn as on a telephone.
 SMALL = {
     "vms", "vm-busy", "tasks", "task", "task-held", "wait-slow", "console",
-    "providers", "provider-new", "notifications-full", "workers", "error",
+    "orphans", "providers", "provider-new", "notifications-full", "workers", "error",
 }  # fmt: skip
 COLOURS = 128
 

@@ -5,9 +5,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 from earmark.commands import (
     AddVmTemplate,
+    AdoptOrphan,
     CreateImageTemplate,
     CreateSnapshot,
     CreateTenant,
+    DestroyOrphan,
     MoveDisk,
     OpenConsole,
     PowerMany,
@@ -17,6 +19,7 @@ from earmark.commands import (
     RemoveVm,
     RestartVm,
     ShutdownGuest,
+    SweepProvider,
     VerifyCredentials,
 )
 from earmark.domain.secret import Secret
@@ -53,6 +56,8 @@ PASSWORD = "lab-password"
 TAKEN = "taken"
 #: A console of the first VM, for which a browser waits.
 CONSOLE = "console-1"
+#: Something at the lab that nothing explains.
+ORPHAN = "orphan-1"
 _VM = DEMO[0].name
 _NEXT_VM = DEMO[1].name
 _OFF_VM = DEMO[3].name
@@ -188,6 +193,15 @@ PRODUCT = (
         ("RefreshProvider",),
     ),
     Case("VerifyCredentials", _credentials, ("VerifyCredentials",), ends="ok"),
+    Case(
+        "SweepProvider", lambda url: SweepProvider(provider="lab"), ("SweepProvider",)
+    ),
+    Case(
+        "AdoptOrphan",
+        lambda url: AdoptOrphan(orphan=ORPHAN, why="it is used"),
+        ("AdoptOrphan",),
+    ),
+    Case("DestroyOrphan", lambda url: DestroyOrphan(orphan=ORPHAN), ("DestroyOrphan",)),
     Case(
         "CreateSnapshot",
         lambda url: CreateSnapshot(vm=_VM, name="before"),

@@ -4,6 +4,7 @@ one, and the lab, whose own code answers without a network between."""
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from starlette.applications import Starlette
 
 from earmark.commands.onboarding import seal_all
-from earmark.domain.capabilities import InventorySource
+from earmark.domain.capabilities import InventorySource, Marked
 from earmark.domain.connector import EffectClass
 from earmark.domain.deadline import Deadline
 from earmark.domain.inventory import Provider as ProviderRow
@@ -24,9 +25,10 @@ from earmark.engine.tx import EngineTx
 from earmark.lab import LabConfig, api, ledger, tasks
 from earmark.lab.seed import DEMO, seed
 from earmark.lab.site import Site
+from earmark.providers.lab.jobs import MADE
 from earmark.providers.transport import Answer, Request
 from earmark.store import consoles as console_rows
-from earmark.store import inventory
+from earmark.store import inventory, orphans
 from earmark.store import placeholders as effects
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
@@ -45,6 +47,10 @@ from tests.crash import cases
 from tests.crash.provider import ALL, FaithfulConnector, Ledger
 from tests.crash.schedules import URL
 from tests.engine import world
+
+#: The token of the planted orphan, older than any that is kept.
+LOST = "01900000-0000-7000-8000-000000000000"
+LOST_IMAGE = "lost-1"
 
 
 class Faithful(Outside):
@@ -158,9 +164,11 @@ class InsideLab(LabSite, Outside):
 
     ids = (cases.LAB_ID,)
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, *, plant: bool = True) -> None:
         super().__init__(folder)
         self._engine = engine
+        #: Whether a new site has an orphan.
+        self.plant = plant
 
         def add(tx: EngineTx) -> None:
             row = ProviderRow(
@@ -177,6 +185,8 @@ class InsideLab(LabSite, Outside):
 
     def fresh(self) -> None:
         self.renew()
+        if self.plant:
+            plant(self.site, self._engine.installation)
         session = self._engine.session(cases.LAB_ID)
         listing = session.capability(InventorySource, Deadline(10)).list_all()
 
@@ -185,6 +195,8 @@ class InsideLab(LabSite, Outside):
                 tx.store.execute(sa.delete(table))
             tx.apply_listing(cases.LAB_ID, listing, tx.now)
             ask_for_console(tx, cases.LAB_ID)
+            if self.plant:
+                plant_orphan(tx, cases.LAB_ID)
 
         transact(self._engine, take_over)
         self.site.execute(
@@ -197,10 +209,32 @@ class InsideLab(LabSite, Outside):
         written = ledger.read(self.site)
         done = Counter(effect["token"] for effect in written["effects"])
         asked = _journal(written["requests"], list(done))
+        made = any(it["verb"] in MADE for it in written["effects"])
         return [
             *(f"nothing is left unnamed: {it}" for it in self._unnamed(engine)),
             *invariants.broken_at_provider(engine, done, asked),
+            *(self._unexplained() if made else ()),
         ]
+
+    def _unexplained(self) -> list[str]:
+        """Invariant 5: past the horizon, the sweep finds nothing but what was planted
+        before."""
+        client = self._engine.session(cases.LAB_ID).capability(Marked, Deadline(10))
+        began = self._engine.read(lambda tx: tx.now) + timedelta(hours=2)
+        things = client.list_all()
+
+        def sweep(tx: EngineTx) -> list[str]:
+            tx.apply_sweep(cases.LAB_ID, things, client.makes, began)
+            swept = orphans.sweep_of(tx.store, cases.LAB_ID)
+            found = orphans.listed(tx.store, cases.LAB_ID)
+            return [
+                *(f"{it.external_id}: {it.story}" for it in found if it.token != LOST),
+                *(f"{it.external_id} is missing" for it in swept.missing),
+                *(["something is still too young"] if swept.young else []),
+            ]
+
+        told = transact(self._engine, sweep)
+        return [f"the sweep finds nothing unexplained: {what}" for what in told]
 
     def _unnamed(self, engine: Engine) -> set[str]:
         """Copies that nothing is made of, after roots that ended badly without naming
@@ -218,12 +252,41 @@ class InsideLab(LabSite, Outside):
         unnamed = set()
         for image in loose:
             token = image["token"]
+            if token == LOST:
+                continue
             effect = engine.read(lambda tx, token=token: effects.get(tx, token))  # type: ignore[misc]
             root = roots[effect.root_id]
             named = " ".join((root.error or {}).get("left_behind", ()))
             if root.done and not root.went_well and image["id"] not in named:
                 unnamed.add(str(image["id"]))
         return unnamed
+
+
+def plant(site: Site, installation: str) -> None:
+    """Put an image there with our mark, of a request that nothing knows."""
+    mark = f"{installation}.{LOST}"
+    values = (LOST_IMAGE, "lost", "fast", 1, LOST, site.now(), mark, "legal")
+    site.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
+
+
+def plant_orphan(tx: EngineTx, provider_id: str) -> None:
+    """As if a sweep had found it."""
+    orphans.insert(
+        tx.store,
+        {
+            "id": cases.ORPHAN,
+            "provider_id": provider_id,
+            "kind": "image",
+            "external_id": LOST_IMAGE,
+            "name": "lost",
+            "token": LOST,
+            "story": "It is planted.",
+            "task_id": None,
+            "created_at": tx.now,
+            "first_seen_at": tx.now,
+            "last_seen_at": tx.now,
+        },
+    )
 
 
 def _undone(tx: Transaction) -> set[str]:

@@ -16,6 +16,6 @@ def yard(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Yard]:
     """An engine, a lab inside the process, and a worker that the test drives."""
-    with InsideLab(engine, tmp_path / "lab") as lab:
+    with InsideLab(engine, tmp_path / "lab", plant=False) as lab:
         monkeypatch.setattr(calls, "exchange", lab.exchange)
         yield Yard(engine, lab)

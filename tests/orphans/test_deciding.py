@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from earmark.commands import AdoptOrphan, CreateTenant, DestroyOrphan
 from earmark.domain.errors import Rejected
 from earmark.domain.orphan import Orphan, OrphanState
+from earmark.engine.boundary import watched
 from earmark.store import schema
 from tests.orphans.yard import Yard
 
@@ -106,15 +107,31 @@ def test_nothing_is_destroyed_that_a_row_explains_by_now(yard: Yard) -> None:
 def test_it_is_proved_again_right_before_each_send(yard: Yard) -> None:
     """The proof of `prepare` may be old by the time of a send."""
     orphan = an_orphan(yard)
-    yard.fault("throttle", "image.delete", times=1)
-    asked = yard.ask(DestroyOrphan(orphan=orphan.id))
-    yard.begin()
-    assert len(asked_to_delete(yard)) == 1
-    yard.site.execute("UPDATE images SET mark = 'theirs.now' WHERE mark IS NOT NULL")
-    yard.work()
-    task = yard.task(asked)
-    assert (task.outcome, len(asked_to_delete(yard))) == ("failed", 1)
+
+    def theirs_now(boundary: str) -> None:
+        if boundary == "send.committed":
+            change = "UPDATE images SET mark = 'theirs.now' WHERE mark IS NOT NULL"
+            yard.site.execute(change)
+
+    with watched(theirs_now):
+        task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert (task.outcome, asked_to_delete(yard)) == ("failed", [])
     assert "does not carry our mark" in task.message
+
+
+def test_what_went_while_it_was_adopted_is_not_adopted(yard: Yard) -> None:
+    orphan = an_orphan(yard)
+
+    def gone_now(boundary: str) -> None:
+        if boundary == "act.answered":
+            change = sa.update(schema.orphans).values(state=OrphanState.GONE)
+            yard.engine.write(lambda tx: tx.execute(change))
+
+    with watched(gone_now):
+        task = yard.run(AdoptOrphan(orphan=orphan.id, why="a"))
+    assert task.outcome == "failed"
+    assert "does not show it any more" in task.message
+    assert [it.state for it in yard.orphans(every=True)] == [OrphanState.GONE]
 
 
 def test_what_is_gone_already_is_as_was_asked(yard: Yard) -> None:

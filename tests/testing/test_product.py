@@ -10,7 +10,7 @@ from earmark.providers.lab import calls
 from earmark.testing import verify
 from tests.crash.cases import PRODUCT
 from tests.crash.schedules import URL, Case
-from tests.testing.lab import LabWorld, given
+from tests.testing.lab import LabWorld
 
 pytestmark = pytest.mark.timeout(900)
 #: The others are slow.
@@ -35,4 +35,4 @@ def test_our_own_commands_pass(
         monkeypatch.setattr(calls, "exchange", lab.exchange)
         worlds = {"lab": lab}
         made = lambda: case.make(URL)  # noqa: E731
-        assert verify(made, worlds=worlds, given=given, schedules=5).ok
+        assert verify(made, worlds=worlds, given=lab.given, schedules=5).ok

@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from earmark.domain.orphan import SweepState
 from earmark.engine.pace import Expected
 from earmark.web.consoles.page import ConsolePage
+from earmark.web.orphans import (
+    AdoptPage,
+    Ledger,
+    MissingView,
+    OrphansPage,
+    OrphanView,
+    SweepView,
+)
 from earmark.web.pages import (
     ErrorPage,
     LogPage,
@@ -336,6 +345,61 @@ TENANTS = (
     ),
     TenantView("n2", "shop", "", LAB, ago(days=40), None),
 )
+ORPHANS = (
+    OrphanView(
+        "o1",
+        "root of golden",
+        "image",
+        "5e0f7a52-9d0c-4b8e-8d4f-0d3b5a1d7c11",
+        LAB,
+        ago(hours=5),
+        "The provider made more than one for the one request of “Copy disk root to "
+        "bulk”; it did not recognise the token. This one is not the one that we use.",
+        Ref("task", "1", "Copy disk root to bulk", "/tasks/1"),
+    ),
+    OrphanView(
+        "o2",
+        "shop",
+        "tenant",
+        "77d1c1de-6a7f-4be4-9f0b-6f0b3f3a2f02",
+        LAB,
+        ago(days=3),
+        "No row of ours knows the request that made it, though it is younger than our "
+        "oldest task. A store that was put back from a copy, or a failover that lost "
+        "its last commits, forgets like that.",
+        None,
+    ),
+)
+SWEEPS = (
+    SweepView(
+        LAB,
+        SweepState.OK,
+        ago(minutes=4),
+        "41 with our mark, 2 orphans, 1 missing, 7 of another installation.",
+        7,
+    ),
+    SweepView(
+        ProviderRef("aws", "AWS Frankfurt", "ec2"),
+        SweepState.UNSUPPORTED,
+        None,
+        "Earmark makes nothing at this kind of provider: no orphans.",
+        0,
+    ),
+)
+LEDGER = Ledger(
+    ORPHANS,
+    (
+        MissingView(
+            "image",
+            "0b1b9d0a-2a63-4f0f-9a55-1d6c3cf7f0aa",
+            LAB,
+            Ref("task", "2", "Copy disk data to bulk", "/tasks/2"),
+            ago(days=9),
+        ),
+    ),
+    3,
+    SWEEPS,
+)
 TENANT_FIELDS = (
     FormField("provider", "Provider", "select", value="Lab", choices=("Lab", "West")),
     FormField("name", "Name", value="shop", error="is taken"),
@@ -391,6 +455,7 @@ SHELL = Shell(
     user="ada",
     running=3,
     needing=1,
+    orphans=2,
     news=2,
     recent=TASKS[:10],
     notices=(
@@ -499,6 +564,8 @@ PAGES: Mapping[str, Page] = {
     "tenants-none": TenantsPage(()),
     "tenant-new": TenantFormPage(TENANT_FIELDS, "key-1"),
     "tenant-new-nowhere": TenantFormPage((), "key-1"),
+    "orphans": OrphansPage(LEDGER, "key-1"),
+    "orphan-adopt": AdoptPage(ORPHANS[0], FormField("why", "Why it is wanted"), "key"),
     "workers": WorkersPage(ZONES),
     "notifications": NotificationsPage(NEWS),
     "notifications-none": NotificationsPage(()),

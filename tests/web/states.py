@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from earmark.engine.pace import Expected
+from earmark.web.orphans import Ledger, OrphansPage
 from earmark.web.pages import (
     NotificationsPage,
     Page,
@@ -18,6 +19,7 @@ from earmark.web.pages import (
     VmsPage,
     WaitPage,
 )
+from earmark.web.questions import of_destroy
 from earmark.web.task_lists import TaskFilters, TasksPage
 from earmark.web.views import (
     NotificationView,
@@ -39,10 +41,12 @@ from .samples import (
     LOG,
     NEWS,
     NOW,
+    ORPHANS,
     PAGES,
     PLACEHOLDER,
     QUEUED,
     RUNNING,
+    SWEEPS,
     TASKS,
     VMS,
     ago,
@@ -187,6 +191,9 @@ STATES: Mapping[str, Page] = {
     ),
     "notifications-full": NotificationsPage(MANY_NEWS),
     "providers-none": ProvidersPage((), "key-1"),
+    "orphans-none": OrphansPage(Ledger((), (), 0, SWEEPS[:1]), "key-1"),
+    "orphans-no-provider": OrphansPage(Ledger((), (), 0, ()), "key-1"),
+    "orphan-destroy": QuestionPage(of_destroy(ORPHANS[0]), "key-1"),
     "provider-new-kind": ProviderFormPage(KINDS, None, (), "key-1"),
     "provider-new-empty": ProviderFormPage(
         KINDS,

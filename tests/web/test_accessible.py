@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from earmark.commands import RefreshProvider
 from earmark.engine.enqueue import transact
-from earmark.store import inventory
+from earmark.store import inventory, orphans
+from earmark.store.database import Transaction
 from earmark.web import routes
 
 from .house import House, task_in
@@ -114,6 +115,9 @@ VISITS: dict[str, Visit] = {
     "/templates": lambda house, it: "/templates",
     "/tenants": lambda house, it: "/tenants",
     "/tenants/new": lambda house, it: "/tenants/new",
+    "/orphans": lambda house, it: "/orphans",
+    "/orphans/{orphan}/adopt": lambda house, it: f"/orphans/{it['orphan']}/adopt",
+    "/orphans/{orphan}/destroy": lambda house, it: f"/orphans/{it['orphan']}/destroy",
     "/workers": lambda house, it: "/workers",
     "/notifications": lambda house, it: "/notifications",
 }
@@ -144,6 +148,14 @@ def test_every_route_is_visited() -> None:
     assert found == set(VISITS) | NO_PAGES
 
 
+def plant(tx: Transaction, provider_id: str) -> None:
+    """Something that nothing explains."""
+    seen = dict.fromkeys(("created_at", "first_seen_at", "last_seen_at"), tx.now)
+    what = {"kind": "image", "external_id": "i-1", "name": "lost", "token": "t-1"}
+    story = {"story": "Nobody knows.", "task_id": None, "provider_id": provider_id}
+    orphans.insert(tx, {**seen, **what, **story})
+
+
 @pytest.fixture(scope="module")
 def there(house: House) -> dict[str, str]:
     """Things that have happened in the house, by what they are."""
@@ -158,8 +170,11 @@ def there(house: House) -> dict[str, str]:
     refresh = transact(
         house.engine, lambda tx: RefreshProvider(provider=far.id).enqueue(tx)
     )
+    house.engine.write(lambda tx: plant(tx, far.id))
+    (orphan,) = house.json("/orphans")
     return {
         "waiting": refresh.id,
+        "orphan": orphan["id"],
         "vm": house.vm("web01")["id"],
         "task": stop.json()["id"],
         "template": template,

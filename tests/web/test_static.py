@@ -131,6 +131,7 @@ def every_fragment() -> list[fragments.Fragment]:
         fragments.provider_tasks(provider, ()),
         fragments.templates_body(samples.TEMPLATES),
         fragments.tenants_body(samples.TENANTS),
+        fragments.orphans_body(samples.LEDGER),
         fragments.zones(samples.ZONES),
     ]
 

@@ -1,6 +1,7 @@
 """`earmark db`: the database itself."""
 
 import re
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -10,15 +11,16 @@ import sqlalchemy as sa
 from earmark.cli.asking import json_option
 from earmark.cli.output import print_facts, print_json, say
 from earmark.cli.session import Session, pass_session
-from earmark.domain.errors import BadInput
+from earmark.domain.errors import BadInput, Rejected
+from earmark.domain.ids import new_id
 from earmark.domain.states import TaskState
 from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import forget
 from earmark.engine.runtime import Engine
-from earmark.store import epoch
+from earmark.store import epoch, journal, workers
 from earmark.store.database import Database, Transaction
 from earmark.store.migrate import version_of
-from earmark.store.schema import tasks
+from earmark.store.schema import installation, tasks
 
 
 @click.group(no_args_is_help=True)
@@ -118,6 +120,39 @@ def restored(session: Session) -> None:
         open_ = [s for s in TaskState if s is not TaskState.DONE]
         left = sum(_status(engine)["tasks"][state.value] for state in open_)
     click.echo(f"A new epoch has begun; {left} unfinished tasks are marked.")
+
+
+@db.command()
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@pass_session
+def copied(session: Session, yes: bool) -> None:
+    """Say that this database is a copy, to be used beside the one it was copied from.
+
+    It gets an installation id of its own, so that what either makes at a provider
+    carries a different mark, and neither takes the other's things for orphans. Stop its
+    workers and web first, and cancel nothing in it: its unfinished tasks are the
+    original's too. For a copy that takes the original's place: `earmark db restored`.
+    """
+    with session.engine() as engine:
+        live = engine.read(workers.alive)
+        if live:
+            raise Rejected(
+                f"{len(live)} workers of this database are alive, as far as it says.",
+                hint="Stop them; of the original's, say `earmark workers fence`.",
+            )
+        ask = "Is this a copy that is used beside the original?"
+        if not yes and sys.stdin.isatty() and not click.confirm(ask, err=True):
+            return
+        fresh = engine.write(_as_a_copy)
+    click.echo(f"This is installation {fresh} from now on.")
+
+
+def _as_a_copy(tx: Transaction) -> str:
+    fresh = new_id()
+    was = tx.execute(sa.select(installation.c.id)).scalar_one()
+    tx.execute(sa.update(installation).values(id=fresh))
+    journal.note(tx, LOCAL_OWNER, "copied", None, was=was, now=fresh)
+    return fresh
 
 
 def _status(engine: Engine) -> dict[str, Any]:

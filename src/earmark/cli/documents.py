@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from earmark.domain.inventory import Disk, Provider, Zone
+from earmark.domain.orphan import Orphan
 from earmark.engine.browse import TaskFace
 from earmark.engine.cancel import Offer
 from earmark.engine.evidence import Case
@@ -89,6 +90,14 @@ def provider_document(provider: Provider) -> Document:
         "created_at": provider.created_at,
         "refreshed_at": provider.refreshed_at,
     }
+
+
+def orphan_document(orphan: Orphan, provider: str) -> Document:
+    """An orphan, with its provider's name."""
+    facts = asdict(orphan)
+    task = facts.pop("task_id")
+    del facts["provider_id"]
+    return {"id": facts.pop("id"), "provider": provider, **facts, "task": task}
 
 
 def zone_document(zone: Zone, live_workers: int) -> Document:

@@ -11,6 +11,7 @@ from earmark.cli.demo import demo
 from earmark.cli.doctor import doctor
 from earmark.cli.exits import Exit
 from earmark.cli.launch import Launch
+from earmark.cli.orphans import orphans
 from earmark.cli.output import complain, say
 from earmark.cli.processes import lab, up, web, worker
 from earmark.cli.providers import providers
@@ -52,6 +53,7 @@ for _command in (
     tasks,
     vms,
     providers,
+    orphans,
     zones,
     workers,
     web,

@@ -35,6 +35,9 @@ _COLOURS = {
     "off": "dim",
     "stopped": "dim",
     "gone": "dim",
+    "open": "yellow",
+    "adopted": "green",
+    "destroyed": "dim",
 }
 
 

@@ -13,7 +13,12 @@ from earmark.cli.secret_input import read_secrets
 from earmark.cli.session import Session, pass_session
 from earmark.cli.waiting import Detached, report, wait_for
 from earmark.cli.workers import need_worker
-from earmark.commands import RefreshProvider, VerifyCredentials, onboarding
+from earmark.commands import (
+    RefreshProvider,
+    SweepProvider,
+    VerifyCredentials,
+    onboarding,
+)
 from earmark.domain.capabilities import Verification
 from earmark.domain.errors import BadInput
 from earmark.domain.inventory import Provider
@@ -245,4 +250,17 @@ def refresh(
     """Fetch a provider's VMs and templates now."""
     with session.engine() as engine:
         command = RefreshProvider(provider=provider)
+        return ask(engine, command, How(wait, timeout, as_json))
+
+
+@providers.command()
+@click.argument("provider")
+@asks
+@pass_session
+def sweep(
+    session: Session, provider: str, wait: bool, timeout: float | None, as_json: bool
+) -> Exit:
+    """Look at a provider for what carries our mark and nothing explains."""
+    with session.engine() as engine:
+        command = SweepProvider(provider=provider)
         return ask(engine, command, How(wait, timeout, as_json))

@@ -76,7 +76,7 @@ class DestroyOrphan(ExternalJob[str]):
     row of ours explains it by now."""
 
     title = "Destroy orphan {orphan}"
-    operation = "orphan.destroy"
+    operation = "marked.destroy"
     orphan: OrphanRef
 
     def locks(self) -> Sequence[Lock]:

@@ -35,7 +35,7 @@ class TakeBack(ExternalJob[str]):
     """
 
     title = "Take back {what}"
-    operation = "orphan.destroy"
+    operation = "marked.destroy"
     provider: ProviderRef
     #: The connector's word for the kind of thing, such as `image`.
     kind: str

@@ -67,8 +67,7 @@ def account(
     claim = known.claim
     if claim is None:
         return [_unclaimed(known, began, after) for _ in things]
-    settled = claim.well and claim.state is _P.SETTLED
-    # UNDO: once claims know `undone_at`, an undone effect explains nothing here.
+    settled = claim.well and claim.state is _P.SETTLED and not claim.undone
     ours = _ours(things, claim, known.makes) if settled else frozenset()
     young = not claim.over or began < claim.quiet_at + after
     found = []
@@ -154,6 +153,8 @@ def _story(thing: MarkedThing, claim: Claim, has_other: bool) -> str:
                 f"{what} was given up, and as far as we know nothing of it was sent "
                 "any more; yet its request arrived."
             )
+    if claim.undone:
+        return f"{what} was taken back, and nothing of it was left. Yet this is there."
     if claim.well:
         return _too_many(thing, claim, has_other)
     ended = f"{what} ended as {claim.outcome}"

@@ -32,9 +32,9 @@ _GOOD = ("ok", "warned")
 class Claim:
     """One promised effect, as far as it explains what is at a provider.
 
-    `well`: it has ended, and its job well. `over`: its whole task has ended.
-    `quiet_at`: since when nothing about it has changed. `spare`: ids of which a probe
-    said that they are one too many.
+    `well`: it has ended, and its job well. `undone`: it was taken back. `over`: its
+    whole task has ended. `quiet_at`: since when nothing about it has changed. `spare`:
+    ids of which a probe said that they are one too many.
     """
 
     token: str
@@ -48,6 +48,7 @@ class Claim:
     outcome: str | None
     message: str
     well: bool
+    undone: bool
     over: bool
     quiet_at: datetime
     sends: Sequence[Send]
@@ -83,7 +84,7 @@ def should_be_there(
         placeholders.c.operation.in_(operations),
         placeholders.c.effect != EffectClass.ABSOLUTE,
         placeholders.c.state == PlaceholderState.SETTLED,
-        # UNDO: once placeholders have `undone_at`, add `undone_at IS NULL` here.
+        placeholders.c.undone_at.is_(None),
         ~sa.exists().where(again.c.replaces_id == placeholders.c.id),
         lean=True,
     )
@@ -140,7 +141,6 @@ def _claims(
 ) -> dict[str, Claim]:
     """The claims that fit; `lean` ones come without their sends and spares."""
     root = tasks.alias()
-    again = placeholders.alias()
     query = (
         sa.select(
             placeholders,
@@ -149,7 +149,6 @@ def _claims(
             tasks.c.message,
             root.c.state.label("root_state"),
             root.c.finished_at,
-            sa.exists().where(again.c.replaces_id == placeholders.c.id).label("again"),
         )
         .join(tasks, tasks.c.id == placeholders.c.task_id)
         .join(root, root.c.id == placeholders.c.root_id)
@@ -166,8 +165,6 @@ def _claims(
 
 def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
     state = PlaceholderState(row.state)
-    # A job may end well without a result; then its task tells.
-    well = row.result is not None or (row.outcome in _GOOD and not row.again)
     times = [
         row.updated_at,
         row.finished_at,
@@ -184,7 +181,8 @@ def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
         result=row.result,
         outcome=row.outcome,
         message=row.message,
-        well=state is PlaceholderState.SETTLED and well,
+        well=state is PlaceholderState.SETTLED and row.ended_well,
+        undone=row.undone_at is not None,
         over=row.root_state == TaskState.DONE,
         quiet_at=max(time for time in times if time is not None),
         sends=made,

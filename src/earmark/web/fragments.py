@@ -7,7 +7,7 @@ there, so one message can serve every browser that listens to a topic.
 
 | topic | its fragments |
 |---|---|
-| every | `nav_tasks`, `nav_needs`, `nav_news` |
+| every | `nav_tasks`, `nav_needs`, `nav_orphans`, `nav_news` |
 | `vms:QUERY` | `vms_body`, `vm_row` |
 | `vm:ID` | `vm_panel`, `vm_locks`, `vm_tasks` |
 | `tasks:QUERY` | `task_row`, `tasks_new` |
@@ -18,6 +18,7 @@ there, so one message can serve every browser that listens to a topic.
 | `templates` | `templates_body` |
 | `tenants` | `tenants_body` |
 | `workers` | `zones` |
+| `orphans` | `orphans_body` |
 | `notifications` | `notifications_body` |
 | `recent` | `recent_tasks` |
 """
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
+from earmark.web.orphans import Ledger
 from earmark.web.rendering import environment
 from earmark.web.views import (
     LockView,
@@ -86,6 +88,11 @@ def nav_tasks(running: int) -> Fragment:
 def nav_needs(needing: int) -> Fragment:
     """Count the tasks that need a person, and link to them."""
     return _fragment("nav_needs", "nav-needs", needing=needing)
+
+
+def nav_orphans(orphans: int) -> Fragment:
+    """Count what nothing explains, beside the link to it."""
+    return _fragment("nav_orphans", "nav-orphans", orphans=orphans)
 
 
 def nav_news(news: int) -> Fragment:
@@ -228,6 +235,11 @@ def templates_body(templates: Sequence[TemplateView]) -> Fragment:
 def tenants_body(tenants: Sequence[TenantView]) -> Fragment:
     """Show every tenant."""
     return _fragment("tenants_body", "tenants", tenants=tenants)
+
+
+def orphans_body(ledger: Ledger) -> Fragment:
+    """Show what nothing explains, and every provider's sweep."""
+    return _fragment("orphans_body", "orphans", ledger=ledger)
 
 
 def zones(zones: Sequence[ZoneView]) -> Fragment:

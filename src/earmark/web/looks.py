@@ -70,13 +70,20 @@ _NEXT_STEPS: Mapping[str, str] = {
     PlaceholderState.BOUND: "Next: the provider is asked how it stands.",
     PlaceholderState.IN_DOUBT: "Next: the provider is asked what became of it.",
     PlaceholderState.HELD: "Next: a person decides. Until then nothing is sent.",
-    PlaceholderState.WATCHED: "Nothing looks for it by itself yet.",
+    PlaceholderState.WATCHED: "Next: every sweep of the provider looks for it.",
 }
 
 HEALTH = {
     "ok": Look("circle-check", "Healthy", "ok"),
     "failing": Look("circle-x", "Failing", "bad"),
     "unknown": Look("circle-question-mark", "Not checked", "idle"),
+}
+
+SWEEPS = {
+    "ok": Look("circle-check", "Swept", "ok"),
+    "error": Look("circle-x", "Failed", "bad"),
+    "unsupported": Look("info", "Nothing to sweep", "idle"),
+    "never": Look("circle-question-mark", "Not yet", "idle"),
 }
 
 WORKER_STATES = {

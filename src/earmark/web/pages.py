@@ -42,6 +42,8 @@ class Shell:
     running: int = 0
     needing: int = 0
     """How many tasks need a person."""
+    orphans: int = 0
+    """How many things at providers nothing explains."""
     news: int = 0
     """How many notifications wait."""
     recent: tuple[TaskView, ...] | None = None

@@ -26,7 +26,7 @@ from earmark.store.database import Transaction
 from earmark.web.consoles.meetings import Meetings
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import Page, Shell
-from earmark.web.reading import notifications
+from earmark.web.reading import notifications, orphans
 from earmark.web.reading import tasks as reading_tasks
 from earmark.web.rendering import render
 from earmark.web.views import Notice
@@ -109,6 +109,7 @@ def _shell(tx: Transaction, notices: tuple[Notice, ...]) -> Shell:
         now=tx.now,
         running=reading_tasks.under_way(tx),
         needing=browse.count_needing(tx),
+        orphans=orphans.count(tx),
         news=notifications.count(tx),
         recent=reading_tasks.newest(tx),
         notices=notices,

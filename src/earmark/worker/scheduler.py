@@ -4,10 +4,11 @@ import logging
 from datetime import timedelta
 
 from earmark.commands import RefreshProvider, SweepProvider
+from earmark.domain.orphan import SweepState
 from earmark.engine.browse import unfinished
 from earmark.engine.enqueue import forget_old_keys, open_tx
 from earmark.engine.runtime import Engine
-from earmark.engine.sweep import sweepable
+from earmark.engine.sweep import could_not, sweepable
 from earmark.store import (
     consoles,
     dialect,
@@ -24,6 +25,7 @@ LEASE_SECONDS = 15.0
 _PAUSE_SECONDS = 5.0
 #: Scheduled work waits behind what people ask for.
 LOW_PRIORITY = 200
+_NOTHING_MADE = "Earmark makes nothing at this kind of provider: no orphans."
 DRAFTS_LIVE = timedelta(hours=1)
 CONSOLES_KEPT = timedelta(hours=1)
 WORKERS_KEPT = timedelta(days=1)
@@ -79,6 +81,11 @@ class Scheduler:
     def _queue_sweeps(self, tx: Transaction) -> None:
         known = inventory.list_providers(tx)
         ids = [it.id for it in known if sweepable(self._engine, it.kind)]
+        newest = orphans.newest_sweeps(tx, [it.id for it in known])
+        for other in known:
+            never = newest[other.id].state is SweepState.NEVER
+            if other.id not in ids and never:
+                could_not(tx, other.id, SweepState.UNSUPPORTED, _NOTHING_MADE)
         for provider_id in orphans.sweeps_due(tx, ids, tx.now + self._sweep_every):
             sweep = SweepProvider(provider=provider_id)
             if not unfinished(tx, type(sweep).__name__, "provider", provider_id):

@@ -88,7 +88,7 @@ _OPERATIONS = (
     _absolute("vm.remove"),
     _absolute("disk.switch"),
     _absolute("image.delete"),
-    _absolute("orphan.destroy"),
+    _absolute("marked.destroy"),
     _creation("snapshot.create"),
     _creation("image.copy"),
     _creation("template.create"),

@@ -2,7 +2,14 @@
 
 from fastapi import FastAPI
 
-from earmark.web.api import commands, deciding, inventory, notifications, tasks
+from earmark.web.api import (
+    commands,
+    deciding,
+    inventory,
+    notifications,
+    orphans,
+    tasks,
+)
 from earmark.web.api.documents import Problem
 from earmark.web.api.problems import answer_errors
 from earmark.web.site import Site, release
@@ -27,7 +34,7 @@ def create_api(site: Site) -> FastAPI:
         responses={"4XX": _PROBLEM, "422": _PROBLEM, "503": _PROBLEM},
     )
     api.state.site = site
-    for part in (tasks, deciding, commands, inventory, notifications):
+    for part in (tasks, deciding, commands, inventory, notifications, orphans):
         api.include_router(part.router)
     answer_errors(api)
     return api

@@ -17,6 +17,7 @@ from earmark.web.live.waits import Waits
 from earmark.web.reading import (
     machines,
     notifications,
+    orphans,
     providers,
     tasks,
     tenants,
@@ -52,6 +53,7 @@ class Composer:
             EVERY: (
                 self._press(fragments.nav_tasks, tasks.under_way(tx)),
                 self._press(fragments.nav_needs, browse.count_needing(tx)),
+                self._press(fragments.nav_orphans, orphans.count(tx)),
                 self._press(fragments.nav_news, notifications.count(tx)),
             )
         }
@@ -65,6 +67,7 @@ class Composer:
             "provider": self._provider,
             "templates": self._templates,
             "tenants": self._tenants,
+            "orphans": self._orphans,
             "workers": self._workers,
             "notifications": self._notifications,
             "recent": self._recent,
@@ -186,6 +189,10 @@ class Composer:
 
     def _tenants(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
         body = self._press(fragments.tenants_body, tenants.tenant_views(tx))
+        return dict.fromkeys(wanted, (body,))
+
+    def _orphans(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:
+        body = self._press(fragments.orphans_body, orphans.ledger(tx))
         return dict.fromkeys(wanted, (body,))
 
     def _workers(self, tx: Transaction, wanted: Sequence[PageTopic]) -> Shown:

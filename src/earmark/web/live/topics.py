@@ -13,7 +13,15 @@ MOST = 8
 #: Rows of one list that are kept up to date.
 MOST_ROWS = 100
 _PLAIN = frozenset(
-    {"notifications", "providers", "recent", "templates", "tenants", "workers"}
+    {
+        "notifications",
+        "orphans",
+        "providers",
+        "recent",
+        "templates",
+        "tenants",
+        "workers",
+    }
 )
 _QUERIES = frozenset({"vms", "tasks"})
 _OBJECTS = frozenset({"vm", "task", "provider"})

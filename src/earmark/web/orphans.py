@@ -1,0 +1,96 @@
+"""Orphans as a page: what nothing explains, what is missing, and when each provider was
+last looked through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from earmark.domain.orphan import SweepState
+from earmark.web.pages import Page
+from earmark.web.views import FormField, ProviderRef, Ref
+
+
+@dataclass(frozen=True)
+class OrphanView:
+    """Something with our mark that nothing explains; `born_at` is when it was made, by
+    the provider's clock, or else when it was first seen."""
+
+    id: str
+    name: str
+    kind: str
+    external_id: str
+    provider: ProviderRef
+    born_at: datetime
+    story: str
+    task: Ref | None
+
+    @property
+    def href(self) -> str:
+        """What can be asked of it is below this address."""
+        return f"/orphans/{self.id}"
+
+
+@dataclass(frozen=True)
+class MissingView:
+    """Something that a task of ours made, and its provider does not show."""
+
+    kind: str
+    external_id: str
+    provider: ProviderRef
+    task: Ref
+    since: datetime
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """When a provider was swept last, and what that said."""
+
+    provider: ProviderRef
+    state: SweepState
+    at: datetime | None
+    text: str
+    others: int
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All that a page of orphans shows."""
+
+    orphans: tuple[OrphanView, ...]
+    missing: tuple[MissingView, ...]
+    missing_count: int
+    sweeps: tuple[SweepView, ...]
+
+    @property
+    def others(self) -> int:
+        """How much carries another installation's mark."""
+        return sum(sweep.others for sweep in self.sweeps)
+
+
+@dataclass(frozen=True)
+class OrphansPage(Page):
+    """What nothing explains, at every provider."""
+
+    template = "orphans.html"
+    section = "orphans"
+    heading = "Orphans"
+    topics = ("orphans",)
+    ledger: Ledger
+    idempotency_key: str
+
+
+@dataclass(frozen=True)
+class AdoptPage(Page):
+    """The form that adopts an orphan: who wants it, and why."""
+
+    template = "orphan_adopt.html"
+    section = "orphans"
+    orphan: OrphanView
+    field: FormField
+    idempotency_key: str
+
+    @property
+    def heading(self) -> str:
+        """What is asked."""
+        return f"Adopt {self.orphan.name or self.orphan.external_id}?"
