@@ -120,7 +120,7 @@ def _adopted(free: State, verdict: str, c: Config) -> Moves:
         decision=False,
     )
     yield Move("adopt", bound)
-    if verdict == "ours" and not _may_take_it_back(free, c):
+    if verdict == "ours" and not _may_take_it_back(free, c, "rule 12, found"):
         ended = bound._replace(effect="settled", task="done")
         yield Move("adopt: it has ended well", ended._replace(end="ok"))
         yield Move("adopt: it has failed", ended._replace(end="failed"))
@@ -137,9 +137,9 @@ def _confirmed(s: State, verdict: str) -> Moves:
         yield Move("a person's absent is confirmed", ended)
 
 
-def _may_take_it_back(s: State, c: Config) -> bool:
+def _may_take_it_back(s: State, c: Config, protection: str) -> bool:
     """Rule 12: an absolute request without an answer may still land."""
-    return c.effect == "absolute" and c.on("rule 12") and can_land(s, c)
+    return c.effect == "absolute" and c.on(protection) and can_land(s, c)
 
 
 def poll(s: State, c: Config) -> Moves:
@@ -147,9 +147,10 @@ def poll(s: State, c: Config) -> Moves:
     if s.effect != "bound":
         return
     there = s.handle == "foreign" or s.made
-    if there and not _may_take_it_back(s, c):
-        ended = s._replace(effect="settled", task="done")
+    ended = s._replace(effect="settled", task="done")
+    if there and not _may_take_it_back(s, c, "rule 12"):
         yield Move("settle: it ended well", ended._replace(end="ok"))
+    if there and not _may_take_it_back(s, c, "rule 12, failed"):
         yield Move("settle: it failed", ended._replace(end="failed"))
     if not there or c.forgets:
         lost = s._replace(effect="in_doubt", doubted=True)

@@ -36,6 +36,8 @@ class Protocol:
         yield State()
         if self.config.foreign and self.config.effect != "absolute":
             yield State(foreign="listed")
+        if not self.config.on("no lag in lists"):
+            yield State(foreign="hidden")
 
     def moves(self, state: State) -> Iterator[Move[State]]:
         """Every step that is possible now."""

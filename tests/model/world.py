@@ -44,6 +44,8 @@ def lists(s: State, c: Config) -> Moves:
     """What is there is shown at last."""
     if s.listed < s.made:
         yield Move("it is listed", s._replace(listed=s.listed + 1))
+    if s.foreign == "hidden":
+        yield Move("it is listed", s._replace(foreign="listed"))
     if c.effect == "absolute" and c.foreign and not s.made:
         yield Move("somebody else brings it about", s._replace(made=1, listed=1))
 
