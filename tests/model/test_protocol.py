@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.model.checker import explore
+from tests.model.checker import Model, explore
+from tests.model.plan import PLAN_PROTECTIONS, TwoInAPlan
 from tests.model.protocol import Protocol
 from tests.model.state import PROTECTIONS, Config
 
@@ -34,9 +36,9 @@ DEEPER = {
 }
 
 
-def explored(config: Config, record_property: Record) -> None:
+def explored(model: Model[Any], record_property: Record) -> None:
     began = time.process_time()
-    result = explore(Protocol(config))
+    result = explore(model)
     record_property("states", result.states)
     record_property("steps", result.steps)
     record_property("seconds", round(time.process_time() - began, 1))
@@ -47,13 +49,32 @@ def explored(config: Config, record_property: Record) -> None:
 
 @pytest.mark.parametrize("name", DAILY)
 def test_every_state_keeps_the_invariants(name: str, record_property: Record) -> None:
-    explored(DAILY[name], record_property)
+    explored(Protocol(DAILY[name]), record_property)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DEEPER)
 def test_deeper_too(name: str, record_property: Record) -> None:
-    explored(DEEPER[name], record_property)
+    explored(Protocol(DEEPER[name]), record_property)
+
+
+def test_a_plan_of_two_ends_as_one(record_property: Record) -> None:
+    config = Config("tag", most_sends=1, crashes=0, forgets=False)
+    explored(TwoInAPlan(config), record_property)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config("tag", most_sends=1, forgets=False, says_no=False),
+        Config("token", most_sends=1, crashes=0, forgets=False),
+        Config("none", most_sends=1, crashes=0, forgets=False),
+    ],
+    ids=["tag and a crash", "token", "none"],
+)
+def test_plans_of_other_classes_too(config: Config, record_property: Record) -> None:
+    explored(TwoInAPlan(config), record_property)
 
 
 #: What is found when a protection is off: the class, the invariant, what else is set.
@@ -98,5 +119,28 @@ def test_without_it_something_breaks(
     assert result.trace, "it says how it came to that"
 
 
+BROKEN_PLANS = {
+    "waits": "nothing ends while a child is open",
+    "drops": "nothing is sent after the first bad end",
+    "verdict": "a parent ends well only with all its children",
+}
+
+
+@pytest.mark.parametrize("off", BROKEN_PLANS)
+def test_without_it_a_plan_breaks(off: str) -> None:
+    config = Config("tag", off=frozenset({off}), most_sends=1, crashes=0)
+    result = explore(TwoInAPlan(config))
+    assert BROKEN_PLANS[off] in result.violation, str(result)
+
+
 def test_every_protection_is_switched_off_once() -> None:
     assert {off for off, *_ in BROKEN} == set(PROTECTIONS)
+    assert set(BROKEN_PLANS) == set(PLAN_PROTECTIONS)
+
+
+def test_a_counterexample_can_be_read() -> None:
+    result = explore(Protocol(Config("tag", off=frozenset({"horizon"}))))
+    told = str(result).splitlines()
+    assert told[1].startswith("Violated: nothing is sent again")
+    assert told[2].strip() == "1  claim"
+    assert "task queued → running" in told[3]

@@ -18,7 +18,7 @@ from tests.model.trace import Conformance, Event, Recorder, Rows, Seen
 Record = Callable[[str, object], None]
 #: At most so many schedules of a case, of its kills evenly: most of them on SQLite, for
 #: the rows are the same.
-MOST, MOST_ON_POSTGRES = 40, 8
+MOST, MOST_ON_POSTGRES = 40, 3
 CASES = {case.name: case for case in SCRIPTED}
 CLASSES = ("token", "identity", "tag", "absolute", "tasks", "none")
 OTHERS = {"throttled": "tag", "refused": "tag", "failed at the provider": "token"}
