@@ -75,7 +75,10 @@ class Protocol:
         yield Goal("an end, or a person", lambda s: s.effect in FINAL | {"held"})
         if self.config.person:
             yield Goal("an end", lambda s: s.effect in FINAL)
-        if self.config.effect not in ("none", "tasks") and not self.config.put_back:
+        # Something alike without a mark, or a copy that forgot an end, is a person's.
+        asks = self.config.effect in ("none", "tasks") or self.config.put_back
+        strange = self.config.foreign and self.config.effect == "tag"
+        if not asks and not strange:
             yield Goal("an end, or a person, without being held", self._goes_on, _alone)
 
     def _goes_on(self, s: State) -> bool:
