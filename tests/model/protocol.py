@@ -76,9 +76,9 @@ class Protocol:
         if self.config.person:
             yield Goal("an end", lambda s: s.effect in FINAL)
         # Something alike without a mark, or a copy that forgot an end, is a person's.
-        asks = self.config.effect in ("none", "tasks") or self.config.put_back
+        mute = self.config.effect in ("none", "tasks") or self.config.put_back
         strange = self.config.foreign and self.config.effect == "tag"
-        if not asks and not strange:
+        if not mute and not strange:
             yield Goal("an end, or a person, without being held", self._goes_on, _alone)
 
     def _goes_on(self, s: State) -> bool:
