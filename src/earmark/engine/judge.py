@@ -135,4 +135,7 @@ def _absent(
     if now < landed:
         until = min(landed, now + _LONGEST_WAIT)
         return Wait(until, "It is not there, but may still be on its way.")
+    if now < landed + operation.visibility_lag:
+        # What landed at the last moment is listed that much later.
+        return Wait(landed + operation.visibility_lag, "It may not be listed yet.")
     return PlanAgain("It is not there, and can no longer arrive.")
