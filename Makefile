@@ -4,6 +4,7 @@ ARGS ?=
 SCHEDULES ?= 400
 SEED ?= $(shell date +%s)
 PAIRS ?= 100
+ONLY ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -11,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test quick soak kills check format
+.PHONY: help setup demo test quick soak kills mutants check format
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,9 @@ soak: $(READY)  ## SCHEDULES=400 of random kills, stops, cuts, faults under load
 kills: $(READY)  ## Hours of kills: at every boundary each time, and PAIRS=100 drawn pairs for each
 	EARMARK_SOAK=1 EARMARK_SCHEDULES=$(PAIRS) EARMARK_SEED=$(SEED) \
 		$(PYTEST) --timeout 7200 tests/soak/test_every_kill.py tests/crash $(ARGS)
+
+mutants: $(READY)  ## Take out one protection after the other: each must turn tests red (ONLY=name)
+	$(BIN)/python -m tests.mutants --only "$(ONLY)" $(ARGS)
 
 check: $(READY)  ## The gates: format, lint, types, floors, cycles, sizes
 	$(BIN)/ruff format --check

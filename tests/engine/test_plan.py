@@ -8,6 +8,7 @@ import pytest
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.command import Child, Command
 from earmark.domain.errors import BadInput
+from earmark.domain.outcome import Done, Running
 from earmark.engine.promise import checked_plan
 from earmark.store import locks
 from tests.engine.world import Make, MakeAll, MakeTwice, Stage
@@ -70,6 +71,16 @@ def test_locks_are_held_until_the_root_ends_and_name_their_task(stage: Stage) ->
     assert first.id in refused.message
     assert stage.task(first).outcome == "ok"
     assert stage.run(MakeAll(provider="p-1", whats=("b",))).outcome == "ok"
+
+
+def test_no_lock_goes_with_a_part(stage: Stage) -> None:
+    make = stage.world.make
+    stage.world.on_send = lambda what, ctx: "b" if what == "b" else make(what, ctx)
+    stage.world.on_poll = lambda job: Running(1) if job == "b" else Done("a!")
+    root = stage.ask(MakeAll(provider="p-1", whats=("a", "b")))
+    stage.work(rounds=4)
+    assert sorted(task.state for task in stage.tasks()[1:]) == ["done", "waiting"]
+    assert [row.id for row in holders(stage)] == [root.id]
 
 
 PLANS: list[tuple[dict[str, tuple[str, ...]], str]] = [

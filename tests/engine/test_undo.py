@@ -231,6 +231,20 @@ def test_undo_waits_until_every_sent_sibling_has_ended(stage: Stage) -> None:
     assert stage.locked("tower") == []
 
 
+def test_its_locks_stay_until_all_is_undone(stage: Stage) -> None:
+    def poll(job: str) -> Any:
+        return Running(1) if stage.world.sent[-1] == "-a" else stage.world.jobs[job]
+
+    stage.world.on_poll = poll
+    root = stage.ask(tower("a>bad"))
+    stage.work()
+    assert stage.task(root).state == "undoing"
+    assert stage.locked("tower") == [root.id]
+    stage.world.on_poll = None
+    stage.work()
+    assert (stage.task(root).outcome, stage.locked("tower")) == ("failed", [])
+
+
 def test_cancelled(stage: Stage) -> None:
     root = stage.ask(tower("a>b"))
     for _ in range(2):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from earmark.commands import AdoptOrphan, CreateTenant, DestroyOrphan
+from earmark.commands import AdoptOrphan, CreateTenant, DestroyOrphan, TakeBack
 from earmark.domain.errors import Rejected
 from earmark.domain.orphan import Orphan, OrphanState
 from earmark.engine.boundary import watched
@@ -102,6 +102,23 @@ def test_nothing_is_destroyed_that_a_row_explains_by_now(yard: Yard) -> None:
     task = yard.run(DestroyOrphan(orphan=orphan.id))
     assert (task.outcome, task.error and task.error["code"]) == ("failed", "explained")
     assert asked_to_delete(yard) == []
+
+
+def test_nothing_is_taken_back_that_does_not_carry_its_mark(yard: Yard) -> None:
+    """The same proof before a step of an undo: of ours, but made with another token."""
+    made = yard.run(CreateTenant(provider="lab", name="blue"))
+    task = yard.run(
+        TakeBack(
+            provider="lab",
+            kind="tenant",
+            made_with=made.id,
+            what="tenant blue",
+            thing=str(made.result),
+        )
+    )
+    assert task.outcome == "failed"
+    assert "not with that of what is to be taken back" in task.message
+    assert deletions(yard) == asked_to_delete(yard) == []
 
 
 def test_it_is_proved_again_right_before_each_send(yard: Yard) -> None:
