@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from earmark.domain.errors import EarmarkError, Refused, Rejected, UnknownName
 from earmark.domain.task import Task
-from earmark.engine import forget, many, retry
+from earmark.engine import forget, many, recover, retry
 from earmark.engine.many import Deed
+from earmark.engine.perform import perform
 from earmark.engine.resolve import Decision, resolve
 from earmark.store import journal, notifications, schema, tasks
 from earmark.store.database import Transaction
@@ -201,3 +202,34 @@ def test_a_failure_is_not_pruned_before_whoever_waits_for_it_was_told(
     (told,) = stage.engine.read(lambda tx: notifications.listed(tx, "me"))
     stage.engine.write(lambda tx: notifications.dismiss(tx, told.id, "me"))
     assert forget.prune(stage.engine, NOW, "me").forgotten == 1
+
+
+def test_a_worker_that_wakes_up_after_its_task_was_deleted_does_nothing(
+    stage: Stage,
+) -> None:
+    """Of a root, of a child, and of a plan to be finished: others have gone on with it
+    (rule 5)."""
+    stage.ask(Make(provider="p-1", what="bell"))
+    root = stage.ask(MakeAll(provider="p-1", whats=("book",)))
+    asleep = stage.claim("silent")
+    recover.worker_silent(stage.engine, "silent", "not heard")
+    for task in stage.claim():
+        perform(stage.engine, task)
+    asleep += stage.claim("silent")
+    recover.worker_silent(stage.engine, "silent", "not heard")
+    for task in stage.claim():
+        perform(stage.engine, task)
+    stage.check()
+    asleep += stage.claim("silent")
+    recover.worker_silent(stage.engine, "silent", "not heard")
+    stage.work()
+    assert stage.task(root).outcome == "ok"
+    assert {(task.is_root, str(task.step)) for task in asleep} == {
+        (True, "run"),
+        (False, "run"),
+        (True, "finish"),
+    }
+    assert forget.prune(stage.engine, NOW, "me").forgotten == 2
+    for task in asleep:
+        perform(stage.engine, task)
+    assert stage.tasks() == []
