@@ -87,8 +87,12 @@ class Bench(RuleBasedStateMachine):
     @invariant()
     def same(self) -> None:
         """What is observed is what the model has, and no rule is broken."""
-        told = differences(self.engine, self.model) + invariants.broken(self.engine)
+        told = self.told()
         assert not told, "\n".join(["", *told])
+
+    def told(self) -> list[str]:
+        """What is not as it should be."""
+        return differences(self.engine, self.model) + invariants.broken(self.engine)
 
     # What there is just now, by names.
 
