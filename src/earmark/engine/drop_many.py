@@ -28,6 +28,7 @@ def droppable(tx: Transaction, locked: Iterable[Task]) -> list[Task]:
             effect.state is PlaceholderState.PLANNED
             and effect.first_sent_at is None
             and not task.restored
+            and effect.replaces_id is None  # what it replaces was sent
         )
         if unsent and task.id not in parents:
             found.append(task)
