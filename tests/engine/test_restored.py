@@ -100,6 +100,20 @@ def test_what_landed_before_is_adopted_and_not_doubled(
     assert stage.world.sent == []
 
 
+def test_that_there_is_nothing_to_do_may_be_its_own_doing(stage: Stage) -> None:
+    """What it made before the restore is found, and finished once."""
+    finished: list[str] = []
+    kind = stage.vary(
+        Make,
+        prepare=lambda self, ctx: Done("there already"),
+        finish=lambda self, tx, result: finished.append(result),
+    )
+    task = restored(stage, kind, landed=True)
+    stage.work()
+    assert (stage.task(task).outcome, finished) == ("ok", ["from before"])
+    assert stage.world.sent == []
+
+
 @pytest.mark.parametrize("kind", [*PROVABLE, MakeAmong])
 def test_what_did_not_land_is_sent_once_after_the_horizon(
     stage: Stage, kind: type[Make]
