@@ -26,11 +26,18 @@ TOKEN_MARGIN = timedelta(minutes=1)
 class EffectClass(StrEnum):
     """What a provider offers to find out about, or repeat, a request in doubt."""
 
+    #: A token that it has seen is answered with the first request's job: sent again.
     TOKEN = "token"  # noqa: S105 - a class of operations, not a credential
+    #: We choose the name, and it can be there only once: sent again, or adopted when
+    #: it shows our mark.
     IDENTITY = "identity"
+    #: It keeps our token in the object, which can be searched for: looked for first.
     TAG = "tag"
+    #: A state is asked for, not a change ("off", "gone"): the state is looked at.
     ABSOLUTE = "absolute"
+    #: It only lists its jobs: what is new since the first send, and alone, is ours.
     TASKS = "tasks"
+    #: Nothing can be found out: a lost answer is a person's.
     NONE = "none"
 
 
