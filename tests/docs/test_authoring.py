@@ -1,4 +1,4 @@
-"""What the pages for authors show keeps its promise, and hides what it says it hides."""
+"""What the pages for authors show keeps its promise, and hides what it says."""
 
 import importlib
 import re
@@ -109,7 +109,8 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_a_later_child_and_the_end_read_results(
     shown: Path, bench: Bench, boundary: str
 ) -> None:
-    bench.add(load("fake_acme").FakeAcme().world, name="acme")
+    acme = load("fake_acme").FakeAcme()
+    bench.add(acme.world, name="acme")
     fruit = load("parcels").SendFruit(provider="acme", fruit=("apples", "pears"))
     if boundary:
         with bench.crash_at(boundary):
@@ -117,16 +118,7 @@ def test_a_later_child_and_the_end_read_results(
     else:
         task = bench.run(fruit)
     assert (task.outcome, task.result) == ("ok", "box-3")
-    made = (
-        bench.engine.connectors["acme"]
-        .open(None)
-        .capability(  # type: ignore[arg-type]
-            load("boxes").Boxes,
-            None,  # type: ignore[arg-type]
-        )
-        .made
-    )
-    labels = [label for _, label, _ in made]
+    labels = [label for _, label, _ in acme.made]
     assert labels == ["apples", "pears", LABEL, f"copy of {LABEL}"]
 
 
