@@ -7,6 +7,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -78,7 +79,7 @@ def _told(name: str, value: Any) -> Iterator[str]:
         if fields := [
             it for it, said in _members(node, source.splitlines()) if not said
         ]:
-            yield f"`{name}({', '.join(fields)})`\n"
+            yield _written(name, value, fields)
         bases = [ast.unparse(base) for base in node.bases]
         own = [it for it in bases if it.partition("[")[0] in earmark.__all__]
         if own:
@@ -93,6 +94,12 @@ def _told(name: str, value: Any) -> Iterator[str]:
         for written, said in told:
             yield f"| `{_cell(written)}` | {_cell(said)} |"
         yield ""
+
+
+def _written(name: str, value: type[Any], fields: Sequence[str]) -> str:
+    if issubclass(value, Enum):
+        return f"One of {', '.join(f'`{it}`' for it in fields)}.\n"
+    return f"`{name}({', '.join(fields)})`\n"
 
 
 def _doc(node: ast.AST) -> str:

@@ -115,7 +115,7 @@ class ProviderConfig:
     """Where a provider is and how to get in; secrets are in the clear, in memory.
 
     `installation` is ours: the first half of the mark that a connector writes into
-    whatever it makes (see `domain.mark`); empty where nothing is ever made.
+    whatever it makes (see `Mark`); empty where nothing is ever made.
     """
 
     settings: BaseModel
@@ -129,7 +129,7 @@ class Session(Protocol):
     def capability(self, capability: type[C], deadline: Deadline) -> C:
         """Return the typed client whose calls end by `deadline`.
 
-        `capability` is one of the classes of `domain.capabilities`. Raises
+        `capability` is the class that a command gave to `ctx.connect`. Raises
         `Unsupported` when this kind of provider cannot do it.
         """
         ...
