@@ -189,6 +189,17 @@ def test_the_tutorials_lost_reply_is_adopted(
     assert "Found at the provider and adopted" in doubted
 
 
+def test_of_the_tutorials_template_that_fails_nothing_stays(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    before = lab.call("GET", "/images").json()
+    lab.fault("fail-task", "image.copy", after=2)
+    words = ("run", "AddVmTemplate", "--vm", "db01", "--name", "golden-4")
+    with pytest.raises(AssertionError, match="3 effects were taken back"):
+        earmark(settings, *words)
+    assert lab.call("GET", "/images").json() == before
+
+
 def test_the_readmes_command_copies_an_image(
     house: Engine, settings: Settings, lab: LabProcess
 ) -> None:
