@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from earmark.domain.command import Retry
+from earmark.domain.errors import Refused
 from earmark.domain.outcome import Failed
 from earmark.engine.cancel import cancel
 from earmark.engine.expire import expire
@@ -14,7 +16,7 @@ from earmark.engine.perform import perform
 from earmark.store import journal
 from earmark.store.schema import audit, tasks
 from earmark.testing import invariants
-from tests.engine.world import MakeAll, Stage
+from tests.engine.world import Make, MakeAll, Stage
 
 MANY = tuple(f"thing-{n:03}" for n in range(60))
 
@@ -60,9 +62,7 @@ def test_one_of_them_fails(stage: Stage) -> None:
     assert invariants.broken(stage.engine) == []
 
 
-def test_out_of_time(stage: Stage) -> None:
-    root = planned(stage)
-
+def run_out_of_time(stage: Stage, root: Any) -> None:
     def late(tx: Any) -> None:
         over = tx.now - timedelta(seconds=1)
         mine = sa.update(tasks).where(tasks.c.id == root.id)
@@ -70,10 +70,36 @@ def test_out_of_time(stage: Stage) -> None:
 
     stage.engine.write(late)
     expire(stage.engine)
+
+
+def test_out_of_time(stage: Stage) -> None:
+    root = planned(stage)
+    run_out_of_time(stage, root)
     ended = stage.task(root)
     assert (ended.state, ended.outcome) == ("done", "expired")
     assert set(outcomes(stage)) == {"expired"}
     assert ended.message.count("Its time was over.") == 1
+
+
+def test_what_was_sent_before_has_not_expired(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if that was refused, and is to be tried again (invariant 7)."""
+    again = Retry(first=timedelta(hours=1), on=frozenset({"busy"}))
+    monkeypatch.setattr(Make, "retry", again)
+
+    def refuse(what: str, ctx: Any) -> str:
+        raise Refused("Not now.", code="busy")
+
+    stage.world.on_send = refuse
+    root = planned(stage)
+    (first,) = stage.claim(limit=1)
+    perform(stage.engine, first)
+    assert stage.task(first).state == "queued"
+    run_out_of_time(stage, root)
+    assert outcomes(stage).count("failed") == 1
+    assert stage.task(first).outcome == stage.task(root).outcome == "failed"
+    assert set(outcomes(stage)) == {"expired", "failed"}
 
 
 @pytest.mark.parametrize("size", [60])

@@ -7,8 +7,10 @@ import sqlalchemy as sa
 
 from earmark.domain.errors import EarmarkError, Refused, Rejected, UnknownName
 from earmark.domain.task import Task
-from earmark.engine import forget, many, retry
+from earmark.engine import forget, many, recover, retry
+from earmark.engine.enqueue import forget_old_keys
 from earmark.engine.many import Deed
+from earmark.engine.perform import perform
 from earmark.engine.resolve import Decision, resolve
 from earmark.store import journal, notifications, schema, tasks
 from earmark.store.database import Transaction
@@ -201,3 +203,56 @@ def test_a_failure_is_not_pruned_before_whoever_waits_for_it_was_told(
     (told,) = stage.engine.read(lambda tx: notifications.listed(tx, "me"))
     stage.engine.write(lambda tx: notifications.dismiss(tx, told.id, "me"))
     assert forget.prune(stage.engine, NOW, "me").forgotten == 1
+
+
+def test_a_worker_that_wakes_up_after_its_task_was_deleted_does_nothing(
+    stage: Stage,
+) -> None:
+    """Of a root, of a child, and of a plan to be finished: others have gone on with it
+    (rule 5)."""
+    stage.ask(Make(provider="p-1", what="bell"))
+    root = stage.ask(MakeAll(provider="p-1", whats=("book",)))
+    asleep = stage.claim("silent")
+    recover.worker_silent(stage.engine, "silent", "not heard")
+    for task in stage.claim():
+        perform(stage.engine, task)
+    asleep += stage.claim("silent")
+    recover.worker_silent(stage.engine, "silent", "not heard")
+    for task in stage.claim():
+        perform(stage.engine, task)
+    stage.check()
+    asleep += stage.claim("silent")
+    recover.worker_silent(stage.engine, "silent", "not heard")
+    stage.work()
+    assert stage.task(root).outcome == "ok"
+    assert {(task.is_root, str(task.step)) for task in asleep} == {
+        (True, "run"),
+        (False, "run"),
+        (True, "finish"),
+    }
+    assert forget.prune(stage.engine, NOW, "me").forgotten == 2
+    for task in asleep:
+        perform(stage.engine, task)
+    assert stage.tasks() == []
+
+
+def test_a_used_key_is_kept_for_a_day_after_the_end_of_what_was_deleted(
+    stage: Stage,
+) -> None:
+    """Not only after the request: it may have run for longer (rule 20)."""
+    command, day = Make(provider="p-1", what="bell"), timedelta(hours=25)
+    asked = stage.ask(command, key="k")
+    keys, left = schema.idempotency, schema.tombstones
+
+    def long_ago(tx: Transaction) -> None:
+        tx.execute(sa.update(keys).values(created_at=tx.now - day))
+
+    stage.engine.write(long_ago)
+    stage.work()
+    forget.forget(stage.engine, asked.id, "me")
+    stage.engine.write(forget_old_keys)
+    with pytest.raises(Rejected, match="was deleted since"):
+        stage.ask(command, key="k")
+    stage.engine.write(lambda tx: tx.execute(sa.update(left).values(at=tx.now - day)))
+    stage.engine.write(forget_old_keys)
+    assert stage.ask(command, key="k").id != asked.id

@@ -246,6 +246,28 @@ def test_exclusive_lets_all_the_shared_behind_it_go_at_once(hall: Stage) -> None
     assert hall.task(last).outcome == "ok"
 
 
+def test_who_waits_for_two_things_rests_when_one_comes_free(hall: Stage) -> None:
+    """Woken by the one, it waits for the other: without being claimed in a circle."""
+    keep(hall, "b")
+    sharer = keep(hall, "a", LockMode.SHARED)
+
+    def locks(self: Both) -> Sequence[Lock]:
+        return [Lock("thing", self.first, LockMode.SHARED)]
+
+    def children(self: Both, tx: Tx) -> Mapping[str, Command[Any] | Child]:
+        return {"inner": Touch(names=(self.second,))}
+
+    members = {"locks": locks, "children": children, "when_locked": QUEUE}
+    patient = hall.ask(hall.vary(Both, **members)(first="a", second="b"))
+    hall.work(rounds=2)
+    assert hall.task(patient).state == "waiting"
+    let_go(hall, sharer)
+    (claimed,) = hall.claim()
+    perform(hall.engine, claimed)
+    assert hall.task(patient).state == "waiting"
+    assert "“Keep b”" in hall.task(patient).message
+
+
 def test_who_leaves_the_line_lets_the_next_go(hall: Stage) -> None:
     """An exclusive one gives up waiting for shared: those behind it may share."""
     keep(hall, "a", LockMode.SHARED)

@@ -1,5 +1,4 @@
-"""What the model demanded of the engine, and what it demands and the engine does not do
-yet: that is marked, and the mark goes on the day on which it does."""
+"""What the model demanded of the engine, and the engine did not do before."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -61,7 +60,7 @@ def asleep(stage: Stage, kind: type[Make]) -> Task:
     return task
 
 
-@pytest.mark.parametrize("effect", [EffectClass.TAG, EffectClass.TASKS])
+@pytest.mark.parametrize("effect", [EffectClass.TAG, EffectClass.ABSOLUTE])
 def test_what_landed_last_may_not_be_listed_yet(effect: EffectClass) -> None:
     """It may land until the horizon, and be missing from the list for the lag after
     that (the model's "late listing")."""
@@ -73,11 +72,6 @@ def test_what_landed_last_may_not_be_listed_yet(effect: EffectClass) -> None:
     assert isinstance(judge(shown, op, gone, [], NOW + lag), PlanAgain)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a token's margin is one minute, whatever its last request may take: "
-    "`token_valid` leaves out send_seconds and max_in_flight",
-)
 def test_a_token_outlives_its_last_request() -> None:
     life = timedelta(hours=1)
     way = timedelta(minutes=5)
@@ -86,11 +80,6 @@ def test_a_token_outlives_its_last_request() -> None:
     assert not token_valid(EFFECT, op, last)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an absolute job that fails lets go of its lock at once (`note`), although "
-    "an earlier request of it may still land (rule 12)",
-)
 def test_an_absolute_effect_does_not_fail_while_a_request_may_land(
     stage: Stage,
 ) -> None:
@@ -100,11 +89,6 @@ def test_an_absolute_effect_does_not_fail_while_a_request_may_land(
     assert stage.task(task).state == "waiting"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an absolute effect of which a look sees the end is settled at once "
-    "(`probe.adopt`), although an earlier request of it may still land (rule 12)",
-)
 def test_nor_does_it_end_by_a_look(stage: Stage) -> None:
     stage.world.jobs["a"] = Done("so")
     task = asleep(stage, MakeSoAtOnce)
@@ -112,11 +96,6 @@ def test_nor_does_it_end_by_a_look(stage: Stage) -> None:
     assert stage.task(task).state == "waiting"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a store that was put back asks before it sends, but not before it drops: "
-    "`wake.drop` takes a restored promise for one that was never sent (rule 15)",
-)
 def test_what_was_sent_before_the_copy_is_not_cancelled_as_unsent(stage: Stage) -> None:
     task = stage.ask(MakeTagged(provider="p-1", what="a"))
     token = derived_id(task.id, "effect")
@@ -128,11 +107,6 @@ def test_what_was_sent_before_the_copy_is_not_cancelled_as_unsent(stage: Stage) 
     assert [effect.state for effect in stage.effects()] == ["settled"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="in doubt when the copy was taken, and cancelled: `_plan_again` drops it "
-    "without asking for what was sent after the copy (rule 15)",
-)
 def test_nor_what_was_in_doubt_in_the_copy(stage: Stage) -> None:
     task = stage.ask(MakeTagged(provider="p-1", what="a"))
     (claimed,) = stage.claim()
@@ -147,11 +121,6 @@ def test_nor_what_was_in_doubt_in_the_copy(stage: Stage) -> None:
     assert [effect.state for effect in stage.effects()] != ["dropped"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what is noted as absent before the first send may only not be listed yet: "
-    "class `tasks` with a visibility_lag is to be refused (rule 3)",
-)
 def test_recorded_absence_needs_a_list_without_lag() -> None:
     with pytest.raises(RegistrationRefused):
         operation(EffectClass.TASKS, visibility_lag=timedelta(seconds=5))

@@ -184,5 +184,5 @@ def test_an_engine_without_rule_12_is_caught(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not rejected(stand, "absolute", "send.answered")
-    monkeypatch.setattr(note, "_may_land_until", lambda check: None)
+    monkeypatch.setattr(note, "may_land_until", lambda check: None)
     assert "settled" in rejected(stand, "absolute", "send.answered")

@@ -21,6 +21,9 @@ C = TypeVar("C")
 
 #: Kept clear of a token's end, for clocks and for the request's own way.
 TOKEN_MARGIN = timedelta(minutes=1)
+#: A call may take this long at most: a store that was put back counts on it for what
+#: was sent by workers that nobody knows any more.
+MOST_SEND_SECONDS = 600.0
 
 
 class EffectClass(StrEnum):
@@ -81,13 +84,16 @@ class Operation:
         if not all(0 < s < inf for s in (self.send_seconds, self.poll_seconds)):
             yield "send_seconds and poll_seconds are above 0, and not infinite."
             return
-        life, send = self.token_life, timedelta(seconds=self.send_seconds)
+        if self.send_seconds > MOST_SEND_SECONDS:
+            yield f"send_seconds is at most {MOST_SEND_SECONDS:.0f}."
+            return
+        life = self.token_life
         if life is not None and self.effect is not EffectClass.TOKEN:
             yield "only class `token` has a token_life."
-        if life is not None and life <= send + TOKEN_MARGIN:
+        if life is not None and life <= self.longest_way + TOKEN_MARGIN:
             yield (
-                f"a token that lives {life} may be forgotten before one send of "
-                f"{send} is over; declare another class."
+                f"a token that lives {life} may be forgotten before one request, which "
+                f"takes up to {self.longest_way}, has arrived; declare another class."
             )
         if min(self.visibility_lag, self.max_in_flight) < timedelta(0):
             yield "visibility_lag and max_in_flight are not negative."
@@ -98,11 +104,21 @@ class Operation:
                 f"land any more: declare max_in_flight, how long a request may be on "
                 f"its way."
             )
+        if self.effect is EffectClass.TASKS and self.visibility_lag:
+            yield (
+                "class `tasks` needs a list without visibility_lag: what was there "
+                "before the first send is told by it, and is not ours."
+            )
         if self.hold_after <= self.visibility_lag:
             yield (
                 "hold_after is above visibility_lag: else a person is asked before the "
                 "provider could show what there is."
             )
+
+    @property
+    def longest_way(self) -> timedelta:
+        """How long after its intent a request may land at the latest."""
+        return timedelta(seconds=self.send_seconds) + self.max_in_flight
 
     @property
     def repeatable(self) -> bool:

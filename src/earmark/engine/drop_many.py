@@ -25,7 +25,10 @@ def droppable(tx: Transaction, locked: Iterable[Task]) -> list[Task]:
     for task in waiting:
         effect = effects.get(task.id)
         unsent = effect is None or (
-            effect.state is PlaceholderState.PLANNED and effect.first_sent_at is None
+            effect.state is PlaceholderState.PLANNED
+            and effect.first_sent_at is None
+            and not task.restored
+            and effect.replaces_id is None  # what it replaces was sent
         )
         if unsent and task.id not in parents:
             found.append(task)

@@ -24,7 +24,7 @@ from earmark.engine.seal import seal
 from earmark.engine.tx import EngineTx, Names
 from earmark.store import dialect, journal, tasks
 from earmark.store.database import Transaction
-from earmark.store.schema import idempotency
+from earmark.store.schema import idempotency, tombstones
 from earmark.store.schema import tasks as task_table
 
 T = TypeVar("T")
@@ -119,8 +119,13 @@ def forget_old_keys(tx: Transaction) -> None:
     )
     tx.execute(sa.delete(idempotency).where(old.exists()))
     kept = sa.select(task_table.c.id).where(task_table.c.id == idempotency.c.task_id)
+    # A deleted one's tombstone tells when it ended.
+    recent = sa.select(tombstones.c.token).where(
+        tombstones.c.token == idempotency.c.task_id,
+        tombstones.c.at >= tx.now - KEY_LIFE,
+    )
     deleted = sa.delete(idempotency).where(
-        idempotency.c.created_at < tx.now - KEY_LIFE, ~kept.exists()
+        idempotency.c.created_at < tx.now - KEY_LIFE, ~kept.exists(), ~recent.exists()
     )
     tx.execute(deleted)
 

@@ -95,11 +95,12 @@ def judge(
 
 
 def token_valid(effect: Placeholder, operation: Operation, now: datetime) -> bool:
-    """True while the provider still recognises the token, counted from the first
-    send (rule 14)."""
+    """True while the provider still recognises the token, counted from the first send
+    (rule 14), when a request that leaves now arrives at its latest."""
     if operation.token_life is None or effect.first_sent_at is None:
         return True
-    return now < effect.first_sent_at + operation.token_life - TOKEN_MARGIN
+    last = operation.token_life - TOKEN_MARGIN - operation.longest_way
+    return now < effect.first_sent_at + last
 
 
 def _provably_ours(found: Found, effect: Placeholder, operation: Operation) -> bool:

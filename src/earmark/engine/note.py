@@ -50,14 +50,12 @@ def note(check: Check, answer: Answer) -> None:
     match answer:
         case Running() if _sane(answer):
             engine.write(lambda tx: _progress(tx, check, answer))
-        case Done():
-            until = _may_land_until(check)
+        case Done() | Failed():
+            until = may_land_until(check)
             if until is None:
                 settle_job(engine, effect, check.command, answer)
             else:
                 engine.write(lambda tx: _keep_lock(tx, check, answer, until))
-        case Failed():
-            settle_job(engine, effect, check.command, answer)
         case JobUnknown():
             engine.write(lambda tx: _lost(tx, check, answer))
         case Exception():
@@ -86,9 +84,10 @@ def _progress(tx: Transaction, check: Check, running: Running) -> None:
         in_tx(lambda: check.command.progressed(author, running))
 
 
-def _may_land_until(check: Check) -> datetime | None:
+def may_land_until(check: Check) -> datetime | None:
     """An absolute request that was never answered may land after the state was
-    reached, and take it back: until it cannot, its lock stays (rule 12)."""
+    reached, and take it back, or after it was said that it never will be: until it
+    cannot, its lock stays (rule 12)."""
     if check.operation.effect is not EffectClass.ABSOLUTE:
         return None
 
@@ -103,21 +102,26 @@ def _may_land_until(check: Check) -> datetime | None:
 
 
 def _keep_lock(
-    tx: Transaction, check: Check, reached: Done[Any], until: datetime
+    tx: Transaction, check: Check, seen: Done[Any] | Failed, until: datetime
 ) -> None:
     task = tasks.lock_family(tx, check.task.id)
     pause = timedelta(seconds=check.operation.poll_seconds)
     later = max(min(until, tx.now + timedelta(seconds=30)), tx.now + pause)
     placeholders.change(tx, check.effect, next_check_at=later, checks=0, errors=0)
+    so_far = "Reached" if isinstance(seen, Done) else "Not reached"
     text = (
-        "Reached; an earlier request without an answer may still arrive, so it waits."
+        f"{so_far}; an earlier request without an answer may still arrive, so it waits."
     )
-    if task.message != text:
-        journal.log(tx, task.id, text)
-        task = tasks.change(tx, task, message=text, progress=99)
-        author = open_tx(check.engine, tx, task)
-        seen = Running(99, text, observed=reached.result)
-        in_tx(lambda: check.command.progressed(author, seen))
+    if task.message == text:
+        return
+    journal.log(tx, task.id, text)
+    if isinstance(seen, Failed):
+        tasks.change(tx, task, message=text)
+        return
+    task = tasks.change(tx, task, message=text, progress=99)
+    author = open_tx(check.engine, tx, task)
+    running = Running(99, text, observed=seen.result)
+    in_tx(lambda: check.command.progressed(author, running))
 
 
 def _lost(tx: Transaction, check: Check, error: JobUnknown) -> None:

@@ -178,8 +178,9 @@ def _queue(
     task = tasks.change(tx, claimed, **_end_by(claimed, command))
     if task.stop_requested:
         raise Stopped
-    obstacle = locks.in_the_way(tx, task.id, wanted)
-    locks.queue(tx, task.id, wanted)
+    # All that it ever queued for is taken at once, so any of that stands in its way.
+    wishes = locks.queue(tx, task.id, wanted)
+    obstacle = locks.in_the_way(tx, task.id, wishes)
     if obstacle is None:
         return tasks.move(tx, task, TaskState.QUEUED, deadline_at=None)
     text = f"{in_the_way(tx, obstacle)}; it waits for that."

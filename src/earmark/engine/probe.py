@@ -12,6 +12,8 @@ from earmark.engine.doubt import hold
 from earmark.engine.due import Check
 from earmark.engine.end import End
 from earmark.engine.judge import Adopt, Hold, PlanAgain, SendAgain, Wait, judge
+from earmark.engine.note import may_land_until
+from earmark.engine.restored import unasked
 from earmark.engine.settle import settle_job
 from earmark.engine.wake import end
 from earmark.store import journal, placeholders, tasks
@@ -79,9 +81,10 @@ def _nobody_elses(
 
 
 def adopt(check: Check, found: Found, spare: Sequence[Found]) -> None:
-    """What was found is ours: from here on it is followed, or has ended already."""
+    """What was found is ours: from here on it is followed, or has ended already and no
+    earlier request can undo that (rule 12)."""
     engine, effect = check.engine, check.effect
-    if isinstance(found.done, (Done, Failed)):
+    if isinstance(found.done, (Done, Failed)) and may_land_until(check) is None:
         engine.write(lambda tx: _note_found(tx, effect, found, spare))
         settle_job(engine, effect, check.command, found.done, external_id=found.id)
         return
@@ -145,6 +148,10 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     placeholders.witness(tx, effect.id, "probe", why)
     journal.log(tx, task.id, why)
     if task.stop_requested:
+        if unasked(tx, task, effect):
+            # Sent again, perhaps, after the copy was taken that this store is.
+            placeholders.change(tx, effect, next_check_at=tx.now)
+            return
         placeholders.move(tx, effect, PlaceholderState.DROPPED, next_check_at=None)
         end(tx, task, End.cancelled(why))
         return

@@ -5,7 +5,7 @@ taken is not written in it. What it takes for unsent is asked about before it is
 from datetime import timedelta
 from typing import Any
 
-from earmark.domain.connector import Operation
+from earmark.domain.connector import MOST_SEND_SECONDS, Operation
 from earmark.domain.ids import derived_id
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
@@ -14,6 +14,9 @@ from earmark.engine.runtime import Engine
 from earmark.store import epoch, journal, placeholders, sends, tasks
 from earmark.store.database import Transaction
 
+#: No sender of before the restore can send after this: it checks its deadline right
+#: before the bytes, and no operation may take longer.
+LONGEST_SEND = timedelta(seconds=MOST_SEND_SECONDS + GRACE_SECONDS)
 #: Who sent what is not written down: a worker from before the restore.
 UNKNOWN_SENDER = "restored"
 
@@ -23,6 +26,16 @@ def must_ask(tx: Transaction, task: Task, effect: Placeholder) -> bool:
     one that had been sent before and came to nothing, for it may have been sent again
     after the copy was taken."""
     return effect.state is PlaceholderState.PLANNED and not _asked(tx, task, effect)
+
+
+def unasked(tx: Transaction, task: Task, effect: Placeholder) -> bool:
+    """Whether it may have been sent since the copy was taken, which nobody has asked
+    about: then it is no promise that can be dropped. Notes that unknown send, so that
+    it is asked about, and waited for, from now on."""
+    if _asked(tx, task, effect):
+        return False
+    _note_unknown(tx, effect, LONGEST_SEND)
+    return True
 
 
 def decided(tx: Transaction, task: Task, effect: Placeholder) -> None:

@@ -65,10 +65,11 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
     if effect.first_sent_at is None:
         task = allow(engine, task, command.deadlines.call)
         prepared = _prepare(engine, task, command, effect)
-        if isinstance(prepared, Done):
+        if isinstance(prepared, Done) and not restored:
             settle_nothing_to_do(engine, task, command, prepared)
             return
-        request = dumped(prepared)
+        # Restored: "nothing to do" may be our own doing, so it is looked for.
+        request = None if isinstance(prepared, Done) else dumped(prepared)
         # Restored: what is there now may be ours, so nothing is noted as there before.
         if operation.effect is EffectClass.TASKS and not restored:
             task = allow(engine, task, command.deadlines.call)

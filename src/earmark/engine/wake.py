@@ -22,6 +22,7 @@ from earmark.engine.drop_many import drop_many, droppable
 from earmark.engine.end import DEADLINE, End
 from earmark.engine.left_behind import failed_with
 from earmark.engine.not_undone import try_again_or_hold
+from earmark.engine.restored import unasked
 from earmark.store import journal, locks, notifications, placeholders, secrets, tasks
 from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
@@ -140,10 +141,11 @@ def drop(tx: Transaction, task: Task, effect: Placeholder | None, how: End) -> N
     """End a task of which nothing was ever sent; its promise goes with it.
 
     What a person had sent again is as much in doubt as it was before that (invariant
-    3): then it does not end, and is found out.
+    3), and so is what may have been sent before the store was put back (rule 15): then
+    it does not end, and is found out.
     """
     if effect is not None and effect.state is PlaceholderState.PLANNED:
-        if effect.doubt_since is not None:
+        if effect.doubt_since is not None or unasked(tx, task, effect):
             _back_in_doubt(tx, task, effect, how.message)
             return
         placeholders.move(tx, effect, PlaceholderState.DROPPED)
@@ -152,7 +154,14 @@ def drop(tx: Transaction, task: Task, effect: Placeholder | None, how: End) -> N
 
 def _back_in_doubt(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
     text = f"Not sent again: {why} What became of it before is still open."
-    placeholders.move(tx, effect, PlaceholderState.IN_DOUBT, next_check_at=tx.now)
+    placeholders.move(
+        tx,
+        effect,
+        PlaceholderState.IN_DOUBT,
+        next_check_at=tx.now,
+        doubt_since=effect.doubt_since or tx.now,
+        first_sent_at=effect.first_sent_at or task.created_at,
+    )
     placeholders.witness(tx, effect.id, "doubt", text)
     journal.log(tx, task.id, f"In doubt: {text}", "warning")
     tasks.rest(tx, task, message=text)

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from earmark.domain.errors import Stale, UnknownName
 from earmark.domain.lock import Lock, LockMode
 from earmark.domain.task import Task
 from earmark.store import dialect
@@ -64,11 +65,13 @@ def in_the_way(
     return _conflict(tx, root_id, wanted)
 
 
-def queue(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> None:
-    """Queue for these; a root that queues already keeps its place, which is its id."""
-    wishes = _strongest([*_of(tx, lock_queue, root_id), *wanted])
+def queue(tx: Transaction, root_id: str, wanted: Sequence[Lock]) -> list[Lock]:
+    """Queue for these; a root that queues already keeps its place, which is its id.
+    Returns all that it queues for now."""
+    wishes = list(_strongest([*_of(tx, lock_queue, root_id), *wanted]).values())
     _forget(tx, lock_queue, root_id)
-    _write(tx, lock_queue, root_id, wishes.values())
+    _write(tx, lock_queue, root_id, wishes)
+    return wishes
 
 
 def release(tx: Transaction, root_id: str) -> list[str]:
@@ -112,11 +115,21 @@ def queued(tx: Transaction, root_id: str) -> list[tuple[str, str]]:
 def lock_family(tx: Transaction, task: Task) -> Task:
     """As `tasks.lock_family`, for a task that may queue: what it queues for becomes
     this transaction's first. A release takes an object first too, and then the rows of
-    those who wait for it, so the two cannot wait for each other (rule 10)."""
+    those who wait for it, so the two cannot wait for each other (rule 10).
+
+    Raises `Stale` when the task was deleted: a worker that comes so late is told the
+    same as one whose task others have gone on with.
+    """
     if not task.is_root:
-        return task_rows.lock_family(tx, task.id)
+        try:
+            return task_rows.lock_family(tx, task.id)
+        except UnknownName as gone:
+            raise Stale(str(gone)) from gone
     name_them(tx, queued(tx, task.id))
-    return task_rows.lock(tx, [task.id])[task.id]
+    locked = task_rows.lock(tx, [task.id])
+    if not locked:
+        raise Stale(f"Task {task.id} was deleted.")
+    return locked[task.id]
 
 
 def name_them(tx: Transaction, names: Iterable[tuple[str, str]]) -> None:

@@ -153,7 +153,8 @@ def instants_of(
     """The instants of this engine and of these commands' code."""
     instants = Instants(between)
     database: Any = engine.database
-    database.write = instants.write(database.write)
+    before = database.write
+    database.write = instants.write(before)
     try:
         with watched(instants.meet):
             for command in commands:
@@ -161,4 +162,4 @@ def instants_of(
             yield instants
     finally:
         instants.uncover()
-        del database.write
+        database.write = before
