@@ -1,5 +1,6 @@
 """Write the parts of the reference that follow from the code: tables, the command line,
-error codes, boundaries, built-in commands, states, which file keeps which rule.
+error codes, boundaries, built-in commands, states, which file keeps which rule, and the
+public names.
 
     python docs/generate.py           write what is stale
     python docs/generate.py --check   exit 1 when something is
@@ -285,6 +286,7 @@ PARTS: Mapping[str, Callable[[], Iterator[str]]] = {
     "testing-faults": testing_faults,
     "testing-names": testing_names,
     "testing-verify": testing_verify,
+    **runpy.run_path(str(ROOT / "tools" / "public_names.py"))["PARTS"],
 }
 
 

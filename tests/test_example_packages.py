@@ -12,7 +12,11 @@ from earmark.providers.registry import load_connectors
 
 PROJECTS = sorted((Path(__file__).parent.parent / "examples").glob("*/pyproject.toml"))
 #: What an author imports: other modules of ours are not promised to stay.
-PUBLIC = ("from earmark import ", "from earmark.providers.transport import ")
+PUBLIC = (
+    "from earmark import ",
+    "from earmark.providers.transport import ",
+    "from earmark.testing import ",
+)
 
 
 def test_there_are_two() -> None:

@@ -9,10 +9,11 @@ import earmark
 PUBLIC = """
     Action BadInput Child Command Composite Connector Credentials Ctx Deadline
     Deadlines Disks Done Doubt EarmarkError EffectClass ExternalJob Failed Found
-    Images InventorySource Job JobUnknown Listing Lock Machines NameTaken NotSent
+    Images InventorySource Job JobUnknown Listing Lock Machines Mark Marked
+    MarkedThing NO_MARK NameTaken NotSent
     ObservedDisk ObservedVm OnRestart Operation Power PowerState ProviderConfig
     ProviderError ProviderRef Refused Rejected Results Retry Running Secret Session
-    Snapshots TemplateRef Templates Tenants Throttled Tx Unsupported Verification
+    Snapshots TemplateRef Templates Tenants Throttled Tx Undone Unsupported Verification
     VerifyCode VmRef WhenLocked exclusive shared
 """
 

@@ -15,6 +15,7 @@ from earmark.domain.capabilities import (
     Images,
     InventorySource,
     Machines,
+    Marked,
     Power,
     Snapshots,
     Templates,
@@ -56,11 +57,13 @@ from earmark.domain.errors import (
 )
 from earmark.domain.inventory import Listing, ObservedDisk, ObservedVm, PowerState
 from earmark.domain.lock import Lock, exclusive, shared
-from earmark.domain.outcome import Done, Failed, Found, Job, Running
+from earmark.domain.mark import NO_MARK, Mark, MarkedThing
+from earmark.domain.outcome import Done, Failed, Found, Job, Running, Undone
 from earmark.domain.refs import ProviderRef, TemplateRef, VmRef
 from earmark.domain.secret import Secret
 
 __all__ = [
+    "NO_MARK",
     "Action",
     "BadInput",
     "Child",
@@ -86,6 +89,9 @@ __all__ = [
     "Listing",
     "Lock",
     "Machines",
+    "Mark",
+    "Marked",
+    "MarkedThing",
     "NameTaken",
     "NotSent",
     "ObservedDisk",
@@ -110,6 +116,7 @@ __all__ = [
     "Tenants",
     "Throttled",
     "Tx",
+    "Undone",
     "Unsupported",
     "Verification",
     "VerifyCode",

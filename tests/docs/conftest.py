@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .pages import OURS, blocks
+from .pages import OURS, blocks, changed
 
 
 @pytest.fixture
@@ -16,13 +16,17 @@ def database_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the path with every module that the pages show."""
+    """A folder on the path with every module that the pages show, changed as they
+    say."""
     folder = tmp_path / "modules"
     folder.mkdir()
     for page in OURS:
         for block in blocks(page):
-            if named := re.fullmatch(r"module=(\w+\.py)", block.info):
-                (folder / named[1]).write_text(block.text, encoding="utf-8")
+            if named := re.fullmatch(r"(module|into)=(\w+\.py)", block.info):
+                file, text = folder / named[2], block.text
+                if named[1] == "into":
+                    text = changed(file.read_text(encoding="utf-8"), text)
+                file.write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     # In front of what is there: the programs under test may come from it.
     there = os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -1,5 +1,6 @@
 """The documentation as tests see it: pages, code blocks, links, command lines."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -38,6 +39,24 @@ def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     found = _FENCE.findall(page.read_text(encoding="utf-8"))
     return [Block(page, language, info, text) for language, info, text in found]
+
+
+def changed(module: str, by: str) -> str:
+    """A module after what a page says to change in it: each import and each class takes
+    the place of the one from the same module, or of the same name."""
+    lines, new = module.splitlines(), by.splitlines()
+    old = {_named(node): node for node in ast.parse(module).body}
+    for node in reversed(ast.parse(by).body):
+        place = old[_named(node)]
+        part = new[node.lineno - 1 : node.end_lineno]
+        lines[place.lineno - 1 : place.end_lineno] = part
+    return "\n".join(lines) + "\n"
+
+
+def _named(node: ast.stmt) -> str:
+    if isinstance(node, ast.ImportFrom):
+        return f"from {node.module}"
+    return getattr(node, "name", "")
 
 
 def links(page: Path) -> Iterator[str]:

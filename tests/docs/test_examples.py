@@ -50,11 +50,15 @@ def test_every_python_block_is_a_module_that_is_tested() -> None:
     for page in OURS:
         for block in blocks(page):
             if block.language == "python":
-                assert block.info.startswith("module="), f"{page}: {block.text[:60]}"
+                assert block.info.startswith(("module=", "into=")), (
+                    f"{page}: {block.text[:60]}"
+                )
             assert block.language in {"python", "sh", "mermaid"}, page
 
 
 def test_the_modules_are_formatted_and_typed(modules: Path) -> None:
+    first = as_first_written("golden.py")
+    (modules / "golden_first.py").write_text(first, encoding="utf-8")
     files = sorted(str(file) for file in modules.glob("*.py"))
     assert len(files) >= 3
     python, config = sys.executable, str(ROOT / "pyproject.toml")
@@ -65,8 +69,14 @@ def test_the_modules_are_formatted_and_typed(modules: Path) -> None:
     run(python, "-m", "mypy", "--strict", "--cache-dir", cache, *files, cwd=modules)
 
 
-def test_the_seeds_example_has_at_most_forty_lines(modules: Path) -> None:
-    text = (modules / "golden.py").read_text(encoding="utf-8")
+def as_first_written(module: str) -> str:
+    """The tutorial's module before it says to change it."""
+    shown = [it for it in blocks(TUTORIAL) if it.info == f"module={module}"]
+    return shown[0].text
+
+
+def test_the_seeds_example_has_at_most_forty_lines() -> None:
+    text = as_first_written("golden.py")
     lines = text.splitlines()
     classes = [it for it in ast.parse(text).body if isinstance(it, ast.ClassDef)]
     assert [it.name for it in classes] == ["CreateImageTemplate", "AddVmTemplate"]
@@ -177,6 +187,17 @@ def test_the_tutorials_lost_reply_is_adopted(
     (doubted,) = [log for log in logs if "In doubt" in log]
     assert "Sending image.copy with token" in doubted
     assert "Found at the provider and adopted" in doubted
+
+
+def test_of_the_tutorials_template_that_fails_nothing_stays(
+    house: Engine, settings: Settings, lab: LabProcess
+) -> None:
+    before = lab.call("GET", "/images").json()
+    lab.fault("fail-task", "image.copy", after=2)
+    words = ("run", "AddVmTemplate", "--vm", "db01", "--name", "golden-4")
+    with pytest.raises(AssertionError, match="3 effects were taken back"):
+        earmark(settings, *words)
+    assert lab.call("GET", "/images").json() == before
 
 
 def test_the_readmes_command_copies_an_image(

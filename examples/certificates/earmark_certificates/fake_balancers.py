@@ -9,9 +9,10 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 
 from earmark import Connector
+from earmark.testing import Effect
 from earmark_certificates import pem
 from earmark_certificates.connector import BalancerConnector
-from earmark_certificates.fake import Asked, Effect, Fake, Json, Problem, Reply
+from earmark_certificates.fake import Asked, Fake, Json, Problem, Reply
 
 NAMES = ("lb1", "lb2", "lb3", "lb4", "lb5")
 PASSWORD = "fleet-password"  # noqa: S105 - of a simulated fleet

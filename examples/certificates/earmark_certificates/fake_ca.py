@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from earmark import Connector
+from earmark.testing import Effect
 from earmark_certificates import jws
 from earmark_certificates.connector import AcmeConnector
-from earmark_certificates.fake import Asked, Effect, Fake, Json, Problem, Reply
+from earmark_certificates.fake import Asked, Fake, Json, Problem, Reply
 
 _ERROR = "urn:ietf:params:acme:error:"
 #: Whom the CA asks: a host and a token; the answer is what it finds there.

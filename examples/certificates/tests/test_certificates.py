@@ -8,6 +8,7 @@ from tests.peers.authored import AuthoredStage
 
 from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
+from earmark.testing import verify
 from earmark_certificates import pem
 from earmark_certificates.commands import IssueCertificate
 from earmark_certificates.fake_balancers import NAMES, FakeBalancers
@@ -154,3 +155,25 @@ def test_an_order_of_somebody_elses_is_not_taken_for_ours(site: Site) -> None:
     site.check()
     assert site.child(task, "order").state == "held"
     assert "Several are there" in site.everything()
+
+
+#: Each word is one disturbance, of the calls and instants of a plan with one balancer.
+FEW = ("undisturbed", "lose=2", "lose=6", "refuse=7", "cancel=40", "kill=100")
+
+
+def verified(replay: str | None = None) -> bool:
+    fleet = FakeBalancers()
+    worlds = {"ca": FakeCa(fleet.look), "lbs": fleet}
+    command = IssueCertificate(ca="ca", balancers="lbs", host=HOST, on=("lb1",))
+    return verify(command, worlds=worlds, schedules=0, replay=replay).ok
+
+
+@pytest.mark.parametrize("disturbance", FEW)
+def test_it_keeps_its_promise(disturbance: str) -> None:
+    assert verified(disturbance)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_it_keeps_its_promise_whatever_befalls_it() -> None:
+    assert verified()

@@ -19,18 +19,10 @@ from uuid import uuid4
 
 from earmark import Connector, Deadline
 from earmark.providers.transport import Answer, Request
+from earmark.testing import Effect
 from earmark_customers.trace import TRACE
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Something that was made: with which token, as what, and whether it is there."""
-
-    token: str
-    id: str
-    there: bool
 
 
 class Problem(Exception):

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from earmark import Connector
 from earmark.providers.transport import Exchange
+from earmark.testing import Effect
 from earmark_customers import connector
-from earmark_customers.fake import Asked, Effect, Fake, Json, Problem, Reply
+from earmark_customers.fake import Asked, Fake, Json, Problem, Reply
 
 KEY = "example-key"
 #: A customer whose name ends so does not pay.

@@ -9,6 +9,7 @@ from tests.peers.authored import AuthoredStage
 from earmark.domain.task import Task
 from earmark.engine.runtime import Engine
 from earmark.providers.transport import Request
+from earmark.testing import verify
 from earmark_customers.commands import ProvisionCustomer
 from earmark_customers.fakes import KEY, FakeBilling, FakeDns, FakeObjects
 from earmark_customers.trace import TRACE
@@ -138,3 +139,34 @@ def test_a_record_that_was_changed_since_is_left(site: Site) -> None:
     assert changed is not None
     assert changed["value"] == "elsewhere.test"
     assert site.left() == ["acme"]
+
+
+#: Each word is one disturbance, of the calls and instants of a plan with one bucket.
+FEW = (
+    "undisturbed",
+    "lose=1",
+    "lose=3",
+    "refuse=3",
+    "finish=1",
+    "cancel=20",
+    "kill=40",
+)
+
+
+def verified(replay: str | None = None) -> bool:
+    fakes = {"dns": FakeDns(), "objects": FakeObjects(), "billing": FakeBilling()}
+    command = ProvisionCustomer(
+        dns="dns", objects="objects", billing="billing", name="acme"
+    )
+    return verify(command, worlds=fakes, schedules=0, replay=replay).ok
+
+
+@pytest.mark.parametrize("disturbance", FEW)
+def test_it_keeps_its_promise(disturbance: str) -> None:
+    assert verified(disturbance)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_it_keeps_its_promise_whatever_befalls_it() -> None:
+    assert verified()

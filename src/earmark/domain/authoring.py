@@ -65,7 +65,7 @@ class Tx(Protocol):
         key: str | None = None,
         priority: int | None = None,
     ) -> Task:
-        """Queue another command in this transaction."""
+        """Queue another command in this transaction, as `Command.enqueue`."""
         ...
 
     def log(self, text: str, level: str = "info") -> None:
@@ -239,7 +239,9 @@ class Ctx(Protocol):
         ...
 
     def connect(self, capability: type[C]) -> C:
-        """The provider's typed client; its calls end by this attempt's deadline."""
+        """The typed client of the command's provider; its calls end by this attempt's
+        deadline. Raises `Unsupported` where its kind cannot do that, `BadInput` in a
+        command that names no provider."""
         ...
 
     def connect_with(
@@ -257,11 +259,12 @@ class Ctx(Protocol):
         ...
 
     def vm(self, ref: str) -> Vm:
-        """A VM of the inventory, read now."""
+        """A VM of the inventory by id or name, read now; raises `UnknownName`."""
         ...
 
     def reveal(self, secret: Secret) -> str:
-        """Open a sealed secret."""
+        """Open a sealed secret. Raises `UnknownName` once the task that brought it
+        has ended, `Unavailable` when the key is missing or another."""
         ...
 
     def progress(self, percent: int, message: str = "") -> None:

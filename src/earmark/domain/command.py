@@ -95,21 +95,24 @@ class Doubt:
 
 
 class Command(BaseModel, Returns[R]):
-    """A typed request. Subclass `Action`, `ExternalJob` or `Composite`, not this.
-
-    Class attributes: `title` (shown to people; `{field}` is filled in, references by
-    their object's name), `version` (raise it when the parameters change), `role` (what
-    a worker must be allowed to do), `retry`, `deadlines`, `on_restart`, `when_locked`.
-    """
+    """A typed request: a frozen pydantic model whose fields are its parameters.
+    Subclass `Action`, `ExternalJob` or `Composite`, not this."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Shown to people; `{field}` is filled in, references by their object's name.
     title: ClassVar[str]
+    #: Raise it when the parameters change; workers claim only versions they know.
     version: ClassVar[int] = 1
+    #: What a worker must be allowed to do.
     role: ClassVar[str] = DEFAULT_ROLE
+    #: Which failures are worth another try.
     retry: ClassVar[Retry] = Retry()
+    #: How long it may take.
     deadlines: ClassVar[Deadlines] = Deadlines()
+    #: What the loss of a worker means to it.
     on_restart: ClassVar[OnRestart] = OnRestart.RESUME
+    #: What it does when a lock is taken.
     when_locked: ClassVar[WhenLocked] = WhenLocked.REFUSE
 
     def locks(self) -> Sequence[Lock]:
@@ -224,8 +227,9 @@ class ExternalJob(Command[R]):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child with its place in the plan: after which siblings, with which weight in
-    the parent's progress."""
+    """A child with its place in the plan. `after`: the keys of the siblings that must
+    have ended well before it is started, and whose results it may read. `weight`: its
+    part in the parent's progress."""
 
     command: Command[Any]
     after: tuple[str, ...] = ()

@@ -29,11 +29,18 @@ MOST_SEND_SECONDS = 600.0
 class EffectClass(StrEnum):
     """What a provider offers to find out about, or repeat, a request in doubt."""
 
+    #: A token that it has seen is answered with the first request's job: sent again.
     TOKEN = "token"  # noqa: S105 - a class of operations, not a credential
+    #: We choose the name, and it can be there only once: sent again, or adopted when
+    #: it shows our mark.
     IDENTITY = "identity"
+    #: It keeps our token in the object, which can be searched for: looked for first.
     TAG = "tag"
+    #: A state is asked for, not a change ("off", "gone"): the state is looked at.
     ABSOLUTE = "absolute"
+    #: It only lists its jobs: what is new since the first send, and alone, is ours.
     TASKS = "tasks"
+    #: Nothing can be found out: a lost answer is a person's.
     NONE = "none"
 
 
@@ -124,7 +131,7 @@ class ProviderConfig:
     """Where a provider is and how to get in; secrets are in the clear, in memory.
 
     `installation` is ours: the first half of the mark that a connector writes into
-    whatever it makes (see `domain.mark`); empty where nothing is ever made.
+    whatever it makes (see `Mark`); empty where nothing is ever made.
     """
 
     settings: BaseModel
@@ -138,7 +145,7 @@ class Session(Protocol):
     def capability(self, capability: type[C], deadline: Deadline) -> C:
         """Return the typed client whose calls end by `deadline`.
 
-        `capability` is one of the classes of `domain.capabilities`. Raises
+        `capability` is the class that a command gave to `ctx.connect`. Raises
         `Unsupported` when this kind of provider cannot do it.
         """
         ...

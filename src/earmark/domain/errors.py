@@ -124,7 +124,7 @@ class ProviderError(EarmarkError):
 class NotSent(ProviderError):
     """No byte of the request left this machine. Raised by transports, never inferred.
 
-    `PROTOCOL`: a placeholder goes back to `planned` only on this.
+    Only on this, and on `Throttled`, is a request made again without a look.
     """
 
     code = "not-sent"

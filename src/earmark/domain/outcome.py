@@ -23,7 +23,8 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """The job reached its real end, and well. `message` is shown to people."""
+    """The job reached its real end, and well. `message` is shown to people; `warned`
+    makes the outcome `warned` in place of `ok`."""
 
     result: R
     message: str = ""
@@ -32,7 +33,8 @@ class Done(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider says that the job ended badly and left nothing going on."""
+    """The provider says that the job ended badly and left nothing going on. `code` is
+    what `Retry.on` names."""
 
     message: str
     code: str = "provider-failed"

@@ -177,13 +177,22 @@ class Driver:
                 claimed = claim(self.engine, self._appetite(), me, 10)
                 for task in claimed:
                     perform(self.engine, task)
-                for provider in self.outside.ids:
+                for provider in self._to_ask():
                     check_provider(self.engine, provider)
         except Killed:
             self._worker += 1
             self._dead.append(me)
             return True
         return bool(claimed)
+
+    def _to_ask(self) -> list[str]:
+        """The providers at which something is open. Asking about the others would be
+        most of the work where a plan has several."""
+        column = placeholders.c.provider_id
+        with_any = sa.select(column).where(placeholders.c.next_check_at.is_not(None))
+        rows = self.engine.read(lambda tx: tx.execute(with_any).all())
+        some = {row.provider_id for row in rows}
+        return [one for one in self.outside.ids if one in some]
 
     def _bury(self) -> None:
         """Another worker notes the death, and may itself be killed in doing so."""
