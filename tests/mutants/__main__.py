@@ -23,7 +23,11 @@ from tests.mutants.patches import Broken, Mutant, apply, link, read_all, tree
 #: For one run of pytest, in seconds; and for one test of it.
 _PATIENCE = 240
 _PATIENCE_OF_A_TEST = 60
-_PYTEST = ("-q", "-p", "no:cacheprovider", "-n", "0", "-m", "not postgres", "-rfE")
+_PYTEST = (
+    *("-q", "-rfE", "-n", "0", "-m", "not postgres", "-p", "no:cacheprovider"),
+    # What a red test leaves open is its traceback's, and no error of its own.
+    *("-p", "no:unraisableexception"),
+)
 #: What a mutant that cannot even run fails by: that would show nothing.
 _SENSELESS = re.compile(r" - (NameError|ImportError|SyntaxError|UnboundLocalError)\b")
 
