@@ -114,6 +114,20 @@ def test_that_there_is_nothing_to_do_may_be_its_own_doing(stage: Stage) -> None:
     assert stage.world.sent == []
 
 
+def test_nothing_to_do_is_asked_again_once_it_is_absent(stage: Stage) -> None:
+    """There is no request to be sent: what the look before the restore said holds."""
+    kind = stage.vary(MakeTagged, prepare=lambda self, ctx: Done("there already"))
+    task = restored(stage, kind, landed=False)
+    for _ in range(3):
+        stage.work(rounds=3)
+    horizon_passes(stage)
+    stage.work()
+    ended = stage.task(task)
+    assert (ended.outcome, ended.result) == ("ok", "there already")
+    assert stage.world.sent == []
+    honest(stage)
+
+
 @pytest.mark.parametrize("kind", [*PROVABLE, MakeAmong])
 def test_what_did_not_land_is_sent_once_after_the_horizon(
     stage: Stage, kind: type[Make]

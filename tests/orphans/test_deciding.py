@@ -10,6 +10,7 @@ from earmark.commands import AdoptOrphan, CreateTenant, DestroyOrphan, TakeBack
 from earmark.domain.errors import Rejected
 from earmark.domain.orphan import Orphan, OrphanState
 from earmark.engine.boundary import watched
+from earmark.providers.lab.marked import LabMarked
 from earmark.store import schema
 from tests.orphans.yard import Yard
 
@@ -161,16 +162,31 @@ def test_what_is_gone_already_is_as_was_asked(yard: Yard) -> None:
     assert len(asked_to_delete(yard)) == 1, "only theirs"
 
 
-def test_what_the_provider_cannot_destroy_is_said_and_not_sent(yard: Yard) -> None:
+def test_what_was_watched_for_can_be_destroyed_once_it_is_found(yard: Yard) -> None:
+    orphan = found_at_last(yard)
+    task = yard.run(DestroyOrphan(orphan=orphan.id))
+    assert task.outcome == "ok", task.message
+    assert yard.site.rows("SELECT * FROM tenants") == []
+
+
+def test_what_the_provider_cannot_destroy_is_said_and_not_sent(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LabMarked, "destroys", frozenset({"image"}))
+    task = yard.run(DestroyOrphan(orphan=found_at_last(yard).id))
+    assert task.outcome == "failed"
+    assert "cannot destroy a thing of kind tenant" in task.message
+    assert asked_to_delete(yard) == []
+
+
+def found_at_last(yard: Yard) -> Orphan:
+    """A tenant that somebody stopped waiting for, and that arrived after all."""
     yard.watched(late=True)
     yard.land_late()
     yard.pass_time()
     yard.sweep()
     (orphan,) = yard.orphans()
-    task = yard.run(DestroyOrphan(orphan=orphan.id))
-    assert task.outcome == "failed"
-    assert "cannot destroy a thing of kind tenant" in task.message
-    assert asked_to_delete(yard) == []
+    return orphan
 
 
 def test_what_is_shown_after_it_was_destroyed_is_told_again(yard: Yard) -> None:
@@ -178,7 +194,7 @@ def test_what_is_shown_after_it_was_destroyed_is_told_again(yard: Yard) -> None:
     row = yard.site.row("SELECT * FROM images WHERE id = ?", orphan.external_id)
     assert row is not None
     yard.run(DestroyOrphan(orphan=orphan.id))
-    back = "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)"
+    back = "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     yard.site.execute(back, *tuple(row))
     yard.sweep()
     assert yard.orphans() == [], "a listing may lag behind"

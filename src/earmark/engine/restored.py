@@ -38,6 +38,15 @@ def unasked(tx: Transaction, task: Task, effect: Placeholder) -> bool:
     return True
 
 
+def unprepared(tx: Transaction, task: Task, effect: Placeholder) -> bool:
+    """Whether it was only looked for since the restore, and found absent: then it has
+    no request yet, and what `prepare` said then may have changed since."""
+    if not task.restored or effect.request is not None:
+        return False
+    made = sends.of_placeholder(tx, effect.id)
+    return all(send.sender_id == UNKNOWN_SENDER for send in made)
+
+
 def decided(tx: Transaction, task: Task, effect: Placeholder) -> None:
     """A person has it sent again, and knows of the restore: that is not asked about
     once more."""

@@ -14,6 +14,7 @@ from earmark.domain.errors import (
     CommitUnknown,
     NotSent,
     Refused,
+    Rejected,
     Stale,
     Throttled,
     Unavailable,
@@ -28,7 +29,7 @@ from earmark.engine.boundary import boundary
 from earmark.engine.claim import GRACE_SECONDS, allow
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.judge import token_valid
-from earmark.engine.restored import doubt_restored, must_ask
+from earmark.engine.restored import doubt_restored, must_ask, unprepared
 from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
 from earmark.engine.settle import (
@@ -62,16 +63,23 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
     effect, operation = engine.read(lambda tx: _promised(engine, tx, task))
     restored = task.restored and engine.read(lambda tx: must_ask(tx, task, effect))
     request = effect.request
-    if effect.first_sent_at is None:
+    first = effect.first_sent_at is None
+    if first or engine.read(lambda tx: unprepared(tx, task, effect)):
         task = allow(engine, task, command.deadlines.call)
         prepared = _prepare(engine, task, command, effect)
         if isinstance(prepared, Done) and not restored:
+            if effect.state is PlaceholderState.IN_DOUBT:
+                # A person's: settled as done, it would never be looked for again.
+                raise Rejected(
+                    "There is nothing to do any more, and what may have been sent "
+                    "before the store was put back is not found."
+                )
             settle_nothing_to_do(engine, task, command, prepared)
             return
         # Restored: "nothing to do" may be our own doing, so it is looked for.
         request = None if isinstance(prepared, Done) else dumped(prepared)
         # Restored: what is there now may be ours, so nothing is noted as there before.
-        if operation.effect is EffectClass.TASKS and not restored:
+        if operation.effect is EffectClass.TASKS and first and not restored:
             task = allow(engine, task, command.deadlines.call)
             effect = _note_before(engine, task, command, effect)
     if restored:

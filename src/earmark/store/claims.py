@@ -140,7 +140,12 @@ def _claims(
     tx: Transaction, *which: sa.ColumnElement[bool], lean: bool = False
 ) -> dict[str, Claim]:
     """The claims that fit; `lean` ones come without their sends and spares."""
-    root = tasks.alias()
+    root, step = tasks.alias(), tasks.alias()
+    # By a step of an undo: where its command said that nothing had to be done, what it
+    # made may be in use.
+    undone = sa.exists().where(
+        step.c.undoes_id == placeholders.c.id, step.c.outcome.in_(_GOOD)
+    )
     query = (
         sa.select(
             placeholders,
@@ -149,6 +154,7 @@ def _claims(
             tasks.c.message,
             root.c.state.label("root_state"),
             root.c.finished_at,
+            undone.label("undone"),
         )
         .join(tasks, tasks.c.id == placeholders.c.task_id)
         .join(root, root.c.id == placeholders.c.root_id)
@@ -165,8 +171,10 @@ def _claims(
 
 def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
     state = PlaceholderState(row.state)
+    # That a sweep has found it says nothing of when it was made.
+    found = state in (PlaceholderState.ORPHAN, PlaceholderState.EXPLAINED)
     times = [
-        row.updated_at,
+        None if found else row.updated_at,
         row.finished_at,
         *(it.over_at or it.sent_at for it in made),
     ]
@@ -182,7 +190,7 @@ def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
         outcome=row.outcome,
         message=row.message,
         well=state is PlaceholderState.SETTLED and row.ended_well,
-        undone=row.undone_at is not None,
+        undone=row.undone,
         over=row.root_state == TaskState.DONE,
         quiet_at=max(time for time in times if time is not None),
         sends=made,

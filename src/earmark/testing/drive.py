@@ -112,6 +112,8 @@ class Driver:
             # Also for what is sent again and again: that is what its time is for.
             if (still % 3 == 0 and still) or number % 6 == 0:
                 self.let_time_pass()
+            if number % 20 == 0:
+                self._doubt_grows_old()
             if still > self._patience:
                 break
         return in_doubt, told
@@ -145,11 +147,20 @@ class Driver:
                 tx.execute(
                     sa.update(sends).where(sends.c.nonce == row.nonce).values(**values)
                 )
-            for row in tx.execute(sa.select(placeholders)).all():
-                if row.doubt_since is not None:
-                    since = {"doubt_since": row.doubt_since - hours}
-                    changed = sa.update(placeholders).where(placeholders.c.id == row.id)
-                    tx.execute(changed.values(**since))
+
+        self.engine.write(work)
+
+    def _doubt_grows_old(self) -> None:
+        """What could not be found out for so long is a person's."""
+
+        def work(tx: Transaction) -> None:
+            doubtful = sa.select(placeholders).where(
+                placeholders.c.doubt_since.is_not(None)
+            )
+            for row in tx.execute(doubtful).all():
+                since = row.doubt_since - timedelta(hours=2)
+                older = sa.update(placeholders).where(placeholders.c.id == row.id)
+                tx.execute(older.values(doubt_since=since))
 
         self.engine.write(work)
 

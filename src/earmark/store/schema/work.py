@@ -123,6 +123,11 @@ tasks = sa.Table(
         where="retry_of IS NOT NULL",
     ),
     partial_index(
+        "ix_earmark_tasks_undoes",
+        "undoes_id",
+        where="undoes_id IS NOT NULL",
+    ),
+    partial_index(
         "ix_earmark_tasks_roots",
         "id",
         where="parent_id IS NULL",

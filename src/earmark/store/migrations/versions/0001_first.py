@@ -750,6 +750,14 @@ def upgrade() -> None:
         "ix_earmark_tasks_state", "earmark_tasks", ["state", "id"], unique=False
     )
     op.create_index(
+        "ix_earmark_tasks_undoes",
+        "earmark_tasks",
+        ["undoes_id"],
+        unique=False,
+        postgresql_where=sa.text("undoes_id IS NOT NULL"),
+        sqlite_where=sa.text("undoes_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_earmark_tasks_zone",
         "earmark_tasks",
         ["zone", "id"],
@@ -1886,6 +1894,12 @@ def downgrade() -> None:
         table_name="earmark_tasks",
         postgresql_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
         sqlite_where=sa.text("parent_id IS NULL AND finished_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_earmark_tasks_undoes",
+        table_name="earmark_tasks",
+        postgresql_where=sa.text("undoes_id IS NOT NULL"),
+        sqlite_where=sa.text("undoes_id IS NOT NULL"),
     )
     op.drop_index("ix_earmark_tasks_state", table_name="earmark_tasks")
     op.drop_index(
