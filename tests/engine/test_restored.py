@@ -11,7 +11,7 @@ import pytest
 from earmark.domain.authoring import Ctx
 from earmark.domain.ids import derived_id
 from earmark.domain.lock import Lock, exclusive
-from earmark.domain.outcome import Done, Found
+from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.states import TaskState
 from earmark.domain.task import Task
 from earmark.engine.perform import perform
@@ -276,4 +276,53 @@ def test_a_plan_whose_parts_were_sent_before(
         horizon_passes(stage)
     assert stage.task(root).outcome == "ok"
     assert sorted(stage.world.sent) == sorted({"a", "b", "c1", "c2", "d"} - {*landed})
+    honest(stage)
+
+
+def one_that_waits_for_another(stage: Stage) -> tuple[Task, Task]:
+    """A plan of two in turn, put back: the first is queued, the second waits for it."""
+    root = stage.ask(mixed("a:plain", "b:plain:a"))
+    for claimed in stage.claim():
+        perform(stage.engine, claimed)
+    stage.engine.write(lambda tx: tx.execute(task_table.update().values(restored=True)))
+    second = next(task for task in stage.tasks() if task.key == "b")
+    return root, second
+
+
+def all_passes(stage: Stage) -> None:
+    for _ in range(4):
+        stage.work()
+        horizon_passes(stage)
+    stage.work()
+
+
+def test_one_that_waits_is_found_out_too_when_its_sibling_fails(stage: Stage) -> None:
+    root, second = one_that_waits_for_another(stage)
+    stage.world.on_poll = lambda job: Failed("disk full")
+    token = effect_of(stage, stage.tasks()[1])
+    assert token is not None
+    stage.world.jobs[token.id] = Failed("disk full")
+    stage.work()
+    assert effect_of(stage, second).state == "in_doubt"
+    all_passes(stage)
+    assert (stage.task(root).outcome, stage.task(second).done) == ("failed", True)
+    honest(stage)
+
+
+def test_and_when_a_worker_is_lost_under_what_is_not_resumed(stage: Stage) -> None:
+    """Nor does it stand in the way of what else is to be recovered."""
+    root, second = one_that_waits_for_another(stage)
+    failing = {"on_restart": "fail"}
+    stage.engine.write(
+        lambda tx: tx.execute(
+            task_table.update().where(task_table.c.id == root.id).values(**failing)
+        )
+    )
+    other = stage.ask(Make(provider="p-1", what="other"))
+    assert len(stage.claim("lost")) == 2
+    stage.kill("lost")
+    assert stage.task(other).state == "queued"
+    assert effect_of(stage, second).state == "in_doubt"
+    all_passes(stage)
+    assert (stage.task(root).outcome, stage.task(other).outcome) == ("failed", "ok")
     honest(stage)

@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 import pytest
 
 from earmark.domain.authoring import Ctx, Results, Tx
-from earmark.domain.command import Child, Command, Composite, OnRestart, Retry
+from earmark.domain.command import (
+    Child,
+    Command,
+    Composite,
+    Deadlines,
+    OnRestart,
+    Retry,
+)
 from earmark.domain.errors import Refused, Rejected
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Running
@@ -19,6 +26,7 @@ from earmark.engine import not_undone, resolve
 from earmark.engine.boundary import Killed, watched
 from earmark.engine.cancel import cancel
 from earmark.engine.evidence import case
+from earmark.engine.expire import expire
 from earmark.engine.explain import waiting_for
 from earmark.engine.perform import perform
 from earmark.engine.resolve import Decision
@@ -493,6 +501,23 @@ def test_a_worker_lost_there(stage: Stage, at: str) -> None:
     honest(stage)
 
 
+def test_a_deadline_gives_no_step_up(stage: Stage) -> None:
+    """Only a person does: it is asked about until then."""
+    hurried = stage.vary(Unmake, deadlines=Deadlines(run=0.001), title="Undo {what}")
+
+    def undo(self: MakeUndone, tx: Tx, job: str) -> Command[Any] | None:
+        return hurried(provider=self.provider, what=self.what, made=tx.undone.token)
+
+    kind = stage.vary(Tower, makes=stage.vary(MakeUndone, undo=undo))
+    root = stage.ask(kind(provider="scripted", plan="stuck>bad"))
+    stage.work()
+    assert expire(stage.engine) == 0
+    stage.world.on_send = None
+    resolve.resolve(stage.engine, held_step(stage).id, Decision.UNDO_AGAIN, "ada")
+    stage.work()
+    assert (stage.task(root).outcome, there(stage)) == ("failed", [])
+
+
 def log_of(stage: Stage, task: Task) -> str:
     lines = stage.engine.read(lambda tx: journal.lines(tx, task.id))
     return "\n".join(line.text for line in lines)
@@ -517,7 +542,8 @@ def test_a_doubt_of_a_step_is_found_out_first(stage: Stage) -> None:
 
 
 def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
-    """A person gave up waiting for one; the others are taken back all the same."""
+    """A person gave up waiting for one; it may be there, and stand on what was done
+    before it: that stays too, and is named."""
 
     class Blind(Make):
         title = "Make {what}, blindly"
@@ -545,9 +571,10 @@ def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
     resolve.resolve(stage.engine, held_step(stage).id, Decision.WATCH, "ada")
     stage.work()
     now = stage.task(root)
-    assert (now.outcome, there(stage)) == ("interrupted", [])
-    (left,) = (now.error or {})["left_behind"]
-    assert left.startswith("perhaps none ")
+    assert (now.outcome, there(stage)) == ("interrupted", ["a"])
+    stays, perhaps = (now.error or {})["left_behind"]
+    assert stays.startswith("a! at ")
+    assert perhaps.startswith("perhaps none ")
     every = stage.engine.read(lambda tx: tasks.descendants(tx, root.id))
     assert all(task.done for task in every)
     honest(stage)

@@ -58,6 +58,12 @@ class _Family:
         children = tasks.children(tx, task.id)
         steps = [child for child in children if child.undoes_id is not None]
         self.undone = [step.title for step in steps if step.went_well]
+        #: A person stopped waiting for the answer to these steps: they may be done.
+        self._perhaps_undone = {
+            step.undoes_id
+            for step in steps
+            if (step.error or {}).get("code") == "watched"
+        }
         parts = [child for child in children if child.undoes_id is None]
         self.not_done = [part.title for part in parts if not part.went_well]
 
@@ -80,7 +86,8 @@ class _Family:
         stays = self._not_taken_back()
         for effect in effects:
             title = titles[effect.task_id]
-            unsure = effect.id in stays and not effect.ended_well
+            half = not effect.ended_well or effect.id in self._perhaps_undone
+            unsure = effect.id in stays and half
             if unsure or effect.state is PlaceholderState.WATCHED:
                 yield f"perhaps {self._named(effect, title)}"
             elif effect.id in stays or self._leaves_something(effect):

@@ -138,9 +138,15 @@ def _write_children(
 
 
 def _end_by(task: Task, command: Command[Any]) -> dict[str, Any]:
-    """The deadline of the whole run, counted from the first claim."""
+    """The deadline of the whole run, counted from the first claim. A step of an undo
+    has none: only a person gives it up (rule 9)."""
     seconds = command.deadlines.run
-    if seconds is None or task.end_by is not None or task.started_at is None:
+    if (
+        task.undoes_id is not None
+        or seconds is None
+        or task.end_by is not None
+        or task.started_at is None
+    ):
         return {}
     return {"end_by": task.started_at + timedelta(seconds=seconds)}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from earmark.domain.command import OnRestart
-from earmark.domain.errors import CommitUnknown, Stale, Unavailable
+from earmark.domain.errors import Stale
 from earmark.domain.states import Outcome, PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.doubt import hold_task, raise_doubt
@@ -85,7 +85,7 @@ def _recover_many(engine: Engine, left: Sequence[Task], why: str) -> int:
         try:
             engine.write(partial(_each, some=some, why=why))
             count += len(some)
-        except (Stale, Unavailable, CommitUnknown):
+        except Exception:  # noqa: BLE001 - told below, of the one that it is about
             # One of them has moved on, or makes trouble: row by row (rule 10).
             count += sum(recover(engine, task, why) for task in some)
     return count
@@ -106,7 +106,7 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
         engine.write(lambda tx: _recover(tx, left, why))
     except Stale:
         return False
-    except (Unavailable, CommitUnknown):
+    except Exception:  # noqa: BLE001 - whatever it is, the others are recovered
         # One task's trouble stands in no other's way; the next round comes again.
         _log.warning("task %s could not be recovered now", left.id, exc_info=True)
         return False

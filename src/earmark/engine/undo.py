@@ -94,14 +94,19 @@ def _write(tx: Transaction, root: Task, promised: Promised) -> None:
 
 
 def _last_done(tx: Transaction, root: Task) -> Sequence[Placeholder]:
-    """Of what is to be taken back, that after which nothing else of it came."""
+    """Of what is to be taken back, that after which nothing else of it came. What came
+    before something that a person only watches for stays: that may stand on it."""
     left = undo_rows.to_undo(tx, root.id)
     if not left:
         return ()
     every = [root, *tasks.descendants(tx, root.id)]
     parts = [task for task in every if task.undoes_id is None]
     late = lateness(parts, tasks.needs_of_root(tx, root.id))
-    last = max(late[effect.task_id] for effect in left)
+    unknown = [late[effect.task_id] for effect in undo_rows.watched(tx, root.id)]
+    left = [
+        effect for effect in left if late[effect.task_id] >= min(unknown, default=0)
+    ]
+    last = max((late[effect.task_id] for effect in left), default=0)
     return [effect for effect in left if late[effect.task_id] == last]
 
 

@@ -164,7 +164,11 @@ def _back_in_doubt(tx: Transaction, task: Task, effect: Placeholder, why: str) -
     )
     placeholders.witness(tx, effect.id, "doubt", text)
     journal.log(tx, task.id, f"In doubt: {text}", "warning")
-    tasks.rest(tx, task, message=text)
+    waits = task.state in (TaskState.WAITING, TaskState.CANCELLING)
+    if waits and (task.cancelled_by is None or task.state is TaskState.CANCELLING):
+        tasks.change(tx, task, message=text)
+    else:
+        tasks.rest(tx, task, message=text)
 
 
 def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:

@@ -35,6 +35,14 @@ def to_undo(tx: Transaction, root_id: str) -> list[Placeholder]:
     ]
 
 
+def watched(tx: Transaction, root_id: str) -> list[Placeholder]:
+    """Every effect of a root of which a person gave up waiting."""
+    query = sa.select(*_ALL).where(
+        table.c.root_id == root_id, table.c.state == PlaceholderState.WATCHED
+    )
+    return [placeholders.from_row(row) for row in tx.execute(query)]
+
+
 def undone(tx: Transaction, placeholder_id: str) -> None:
     """Nothing of an effect that has ended is left at its provider: of what is over,
     nobody else writes."""
