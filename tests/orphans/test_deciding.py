@@ -1,6 +1,7 @@
 """A person adopts an orphan or has it destroyed; nothing is destroyed without proof
 (rule 3)."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,6 +136,40 @@ def test_it_is_proved_again_right_before_each_send(yard: Yard) -> None:
         task = yard.run(DestroyOrphan(orphan=orphan.id))
     assert (task.outcome, asked_to_delete(yard)) == ("failed", [])
     assert "does not carry our mark" in task.message
+
+
+def test_what_is_taken_back_is_proved_again_too(yard: Yard) -> None:
+    made = yard.run(CreateTenant(provider="lab", name="blue"))
+    token = yard.site.rows("SELECT token FROM tenants WHERE id = ?", made.result)
+
+    def theirs_now(boundary: str) -> None:
+        if boundary == "send.committed":
+            yard.site.execute("UPDATE tenants SET mark = 'theirs.now'")
+
+    back = TakeBack(
+        provider="lab",
+        kind="tenant",
+        made_with=token[0]["token"],
+        what="tenant blue",
+        thing=str(made.result),
+    )
+    with watched(theirs_now):
+        task = yard.run(back)
+    assert (task.outcome, asked_to_delete(yard)) == ("failed", [])
+
+
+def test_absence_is_believed_only_once_it_would_be_listed(yard: Yard) -> None:
+    made = yard.run(CreateTenant(provider="lab", name="blue"))
+    back = TakeBack(
+        provider="lab",
+        kind="tenant",
+        made_with=made.id,
+        what="tenant blue",
+        listed_at=datetime.now(UTC) + timedelta(days=3650),
+    )
+    task = yard.run(back)
+    assert (task.outcome, asked_to_delete(yard)) == ("failed", [])
+    assert "may not show it yet" in task.message
 
 
 def test_what_went_while_it_was_adopted_is_not_adopted(yard: Yard) -> None:

@@ -55,12 +55,12 @@ def test_nothing_is_found_where_nothing_is_wrong(worked: House) -> None:
             "lost: web01  is on",
         ),
         (
-            "INSERT INTO images VALUES ('i', 'a', 'fast', 1, 'nobody', 0)",
+            "INSERT INTO images VALUES ('i', 'a', 'fast', 1, 'nobody', 0, NULL, 'legal')",
             "DELETE FROM images WHERE id = 'i'",
             "unexplained: images i",
         ),
         (
-            "INSERT INTO tenants SELECT 'i', 'a', '', token, 0 FROM tenants",
+            "INSERT INTO tenants SELECT 'i', 'a', '', token, 0, NULL FROM tenants",
             "DELETE FROM tenants WHERE id = 'i'",
             "unexplained: tenants i",
         ),

@@ -1,13 +1,14 @@
 """Take back: the step of an undo that destroys what another command of ours made."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from earmark.commands.stands import one_in_time
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.capabilities import Marked
 from earmark.domain.command import ExternalJob
-from earmark.domain.errors import Rejected
+from earmark.domain.errors import Refused, Rejected
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.mark import Mark, MarkedThing
 from earmark.domain.outcome import Done, Failed, Found, Running
@@ -23,6 +24,7 @@ def taken_back(tx: Tx, provider: str, kind: str, what: str) -> "TakeBack":
         made_with=made.token,
         what=what,
         thing=made.result or "",
+        listed_at=made.listed_at,
     )
 
 
@@ -45,6 +47,8 @@ class TakeBack(ExternalJob[str]):
     what: str
     #: Its id, if the job that made it came to tell; else the provider is searched.
     thing: str = ""
+    #: From when on the provider's lists show it, if it is there.
+    listed_at: datetime | None = None
 
     def locks(self) -> Sequence[Lock]:
         return [exclusive(self.kind, self.thing or self.made_with)]
@@ -53,6 +57,10 @@ class TakeBack(ExternalJob[str]):
         seen = self._look(ctx)
         if seen is None:
             return Done(self.thing, message="nothing of it is there")
+        self._prove(ctx, seen)
+        return {"kind": seen.kind, "id": seen.id}
+
+    def _prove(self, ctx: Ctx, seen: MarkedThing) -> None:
         ours = Mark.of(ctx.mark)
         if ours is None or seen.mark != Mark(ours.installation, self.made_with):
             raise Rejected(
@@ -60,7 +68,6 @@ class TakeBack(ExternalJob[str]):
                 f"not with that of what is to be taken back.",
                 hint="See what it is there; leave it behind if it is none of ours.",
             )
-        return {"kind": seen.kind, "id": seen.id}
 
     def _look(self, ctx: Ctx) -> MarkedThing | None:
         client = ctx.connect(Marked)
@@ -71,10 +78,19 @@ class TakeBack(ExternalJob[str]):
                 if thing.under_way:
                     raise Rejected(f"The provider is still making {thing.id}.")
                 return thing
+        if self.listed_at is not None and ctx.now() < self.listed_at:
+            raise Rejected("The provider's lists may not show it yet.")
         return None
 
     def send(self, ctx: Ctx) -> str:
-        return ctx.connect(Marked).destroy(**ctx.request, token=ctx.token)
+        client = ctx.connect(Marked)
+        seen = client.look(**ctx.request)
+        if seen is not None:
+            try:
+                self._prove(ctx, seen)
+            except Rejected as no:
+                raise Refused(str(no), hint=no.hint, code=no.code) from no
+        return client.destroy(**ctx.request, token=ctx.token)
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
         return ctx.connect(Marked).find(**ctx.request, token=ctx.token)

@@ -55,13 +55,15 @@ class Undone:
 
     `token` and `job`: what it was asked for with, and the provider's handle of it.
     `request`: what `prepare` returned. `result`: what its job returned; None when that
-    did not end well, so that something may be there half-way, or nothing.
+    did not end well, so that something may be there half-way, or nothing. `listed_at`:
+    from when on the provider's lists show what is there of it.
     """
 
     token: str
     job: str
     request: Any
     result: Any
+    listed_at: datetime
 
 
 Progress = Running | Done[Any] | Failed

@@ -53,6 +53,13 @@ def prove(engine: Engine, tx: Transaction, orphan_id: str, seen: MarkedThing) ->
     after = horizon_of(about.claim, operations)
     (found,) = account([seen], about, tx.now, after)
     # What was judged an orphan while its history was kept still is one without it.
+    if found.verdict is Verdict.YOUNG:
+        raise Rejected(
+            f"{orphan.external_id} cannot be judged now: its task goes on, "
+            "or has just ended.",
+            hint=f"Wait {after}, and ask again.",
+            code="too-young",
+        )
     if found.verdict not in (Verdict.ORPHAN, Verdict.PRUNED):
         raise Rejected(
             f"{orphan.external_id} is explained by now: it is no orphan.",

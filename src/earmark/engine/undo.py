@@ -25,7 +25,7 @@ from earmark.engine.promise import Promised, as_row
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.engine.wake import end_undone
-from earmark.store import journal, tasks
+from earmark.store import inventory, journal, tasks
 from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 
@@ -70,7 +70,10 @@ def _take_back(
     command = describe.load(author.engine, done_by)
     assert isinstance(command, ExternalJob), "only those have effects"
     job = str(effect.external_id)
-    author.undoing(Undone(effect.id, job, effect.request, effect.result))
+    provider = inventory.provider(author.store, effect.provider_id)
+    operation = author.engine.operation(provider, effect.operation)
+    listed_at = effect.updated_at + operation.visibility_lag
+    author.undoing(Undone(effect.id, job, effect.request, effect.result, listed_at))
     back = in_tx(lambda: command.undo(author, job))
     if back is None:
         undo_rows.undone(author.store, effect.id)
@@ -103,9 +106,7 @@ def _last_done(tx: Transaction, root: Task) -> Sequence[Placeholder]:
     parts = [task for task in every if task.undoes_id is None]
     late = lateness(parts, tasks.needs_of_root(tx, root.id))
     unknown = [late[effect.task_id] for effect in undo_rows.watched(tx, root.id)]
-    left = [
-        effect for effect in left if late[effect.task_id] >= min(unknown, default=0)
-    ]
+    left = [it for it in left if late[it.task_id] >= max(unknown, default=0)]
     last = max((late[effect.task_id] for effect in left), default=0)
     return [effect for effect in left if late[effect.task_id] == last]
 
