@@ -55,7 +55,8 @@ def test_nothing_is_found_where_nothing_is_wrong(worked: House) -> None:
             "lost: web01  is on",
         ),
         (
-            "INSERT INTO images VALUES ('i', 'a', 'fast', 1, 'nobody', 0, NULL, 'legal')",
+            "INSERT INTO images VALUES"
+            " ('i', 'a', 'fast', 1, 'nobody', 0, NULL, 'legal')",
             "DELETE FROM images WHERE id = 'i'",
             "unexplained: images i",
         ),
