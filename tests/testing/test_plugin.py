@@ -133,10 +133,15 @@ def test_in_a_run_of_pytests_own(tmp_path: Path, text: str) -> None:
     (tmp_path / "test_it.py").write_text(text, encoding="utf-8")
     installed = [it for it in entry_points(group="pytest11") if it.name == "earmark"]
     asked = [] if installed else ["-p", "earmark.testing.plugin"]
+    # The author's fake is a module of these tests.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ours = {"PYTHONPATH": path} | (
+        {} if installed else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    )
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked,
          "--rootdir", str(tmp_path), "-W", "error", str(tmp_path)],
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "" if installed else "1"},
+        env=os.environ | ours,
         cwd=tmp_path, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
