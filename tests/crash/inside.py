@@ -208,7 +208,7 @@ class InsideLab(LabSite, Outside):
     def broken(self, engine: Engine) -> list[str]:
         written = ledger.read(self.site)
         done = Counter(effect["token"] for effect in written["effects"])
-        asked = _journal(written["requests"], list(done))
+        asked = _journal(written["requests"])
         made = any(it["verb"] in MADE for it in written["effects"])
         return [
             *(f"nothing is left unnamed: {it}" for it in self._unnamed(engine)),
@@ -303,11 +303,10 @@ def ask_for_console(tx: EngineTx, provider_id: str) -> None:
     assert console_rows.claim(tx.store, cases.CONSOLE, address=address, **its)
 
 
-def _journal(
-    requests: list[dict[str, object]], tokens: list[str]
-) -> Iterator[tuple[str, str]]:
-    """Any question to the lab counts as a look for all; what has no token asks for no
-    effect: it stops one."""
+def _journal(requests: list[dict[str, object]]) -> Iterator[tuple[str, str]]:
+    """Any question to the lab counts as a look for all that was ever sent; what has no
+    token asks for no effect: it stops one."""
+    tokens = {str(entry["token"]) for entry in requests if entry["token"] is not None}
     for entry in requests:
         if entry["method"] != "POST":
             yield from (("look", token) for token in tokens)
