@@ -159,7 +159,12 @@ def _quick(connector: Connector) -> Connector:
     soon = timedelta(milliseconds=1)
     whole: Any = connector
     whole.operations = {
-        name: replace(one, max_in_flight=soon, poll_seconds=0.01, visibility_lag=soon)
+        name: replace(
+            one,
+            max_in_flight=soon,
+            poll_seconds=0.01,
+            visibility_lag=min(one.visibility_lag, soon),
+        )
         for name, one in connector.operations.items()
     }
     return connector
