@@ -55,8 +55,7 @@ class Known:
 def horizon(operation: Operation) -> timedelta:
     """How long after the last word about an effect its provider may still show
     something else than what there is."""
-    send = timedelta(seconds=operation.send_seconds)
-    return operation.visibility_lag + operation.max_in_flight + send
+    return operation.visibility_lag + operation.longest_way
 
 
 def account(

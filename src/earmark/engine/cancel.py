@@ -54,10 +54,10 @@ _PERSON = Offer(
 
 
 def offer(tx: Transaction, task: Task) -> Offer | None:
-    """What cancelling would mean; None when it cannot be (ended, a child, asked)."""
-    if task.done or not task.is_root or task.cancelled_by is not None:
-        return None
-    if task.step is Step.UNDO:
+    """What cancelling would mean; None when it cannot be (ended, a child, asked to stop
+    or being undone already)."""
+    asked = task.cancelled_by is not None or task.step is Step.UNDO
+    if task.done or not task.is_root or asked:
         return None
     effects = placeholders.open_of_root(tx, task.id)
     states = {effect.state for effect in effects}
