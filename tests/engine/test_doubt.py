@@ -1,16 +1,18 @@
 """Doubt and its ends: nothing is guessed, nothing final is wrong (rules 2 to 8)."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from earmark.domain.authoring import Ctx
-from earmark.domain.command import Command
+from earmark.domain.command import Command, Retry
 from earmark.domain.errors import NotSent, Refused
 from earmark.domain.outcome import Done, Failed, Found, Running
 from earmark.domain.task import Task
 from earmark.engine import describe, recover
 from earmark.engine.answer import Sent
+from earmark.engine.cancel import cancel
 from earmark.engine.due import ERROR_BUDGET
 from earmark.engine.perform import perform
 from earmark.engine.plan import plan
@@ -99,6 +101,63 @@ def test_refused_when_sent_again_proves_nothing(stage: Stage) -> None:
     ended = stage.run(make())
     assert (ended.outcome, ended.result) == ("ok", "a!")
     assert stage.world.sent == ["a", "a"]
+
+
+def lose_then_refuse(stage: Stage) -> None:
+    """The first request's answer is lost; whatever comes after it is refused."""
+
+    def send(what: str, ctx: Ctx) -> str:
+        if len(stage.world.sent) == 1:
+            raise ConnectionResetError("lost")
+        raise Refused("no room", code="quota")
+
+    stage.world.on_send = send
+
+
+def test_a_refusal_is_definite_once_nothing_else_can_land(stage: Stage) -> None:
+    """Asking a third time would be told no a third time."""
+    lose_then_refuse(stage)
+    ended = stage.run(make())
+    assert (ended.outcome, ended.error and ended.error["code"]) == ("failed", "quota")
+    assert "no room" in ended.message
+    assert stage.world.sent == ["a", "a"]
+    assert [effect.state for effect in stage.effects()] == ["refused"]
+
+
+def test_a_definite_refusal_of_a_resend_is_tried_anew(stage: Stage) -> None:
+    """As the policy says of any definite failure: with a token of its own."""
+    lose_then_refuse(stage)
+    patient = stage.vary(
+        Make, retry=Retry(3, first=timedelta(0), on=frozenset({"quota"}))
+    )
+    task = stage.ask(make(patient))
+    stage.work()
+    states = sorted(effect.state for effect in stage.effects())
+    assert states == ["refused", "refused"]
+    assert stage.task(task).outcome == "failed"
+
+
+def test_a_refused_resend_waits_for_what_may_still_land(
+    stage: Stage, slow_way: None
+) -> None:
+    """Invariant 4: the first request is on its way; it is not ended, nor sent again."""
+    lose_then_refuse(stage)
+    task = stage.ask(make())
+    stage.work()
+    assert (stage.task(task).state, stage.world.sent) == ("waiting", ["a", "a"])
+    (effect,) = stage.effects()
+    stage.world.jobs[effect.id] = Done("a!")
+    stage.work()
+    assert (stage.task(task).outcome, stage.task(task).result) == ("ok", "a!")
+
+
+def test_a_cancel_of_what_was_refused_again_is_a_cancel(stage: Stage) -> None:
+    lose_then_refuse(stage)
+    task = stage.ask(make())
+    stage.work(rounds=1)
+    cancel(stage.engine, task.id, "ada")
+    stage.work()
+    assert stage.task(task).outcome == "cancelled"
 
 
 def test_nonsense_from_poll_is_an_error_of_the_poll(stage: Stage) -> None:

@@ -41,7 +41,7 @@ OTHERS = [c for c in CLASSES if c not in (*REPEATABLE, EffectClass.NONE)]
 
 
 def sent(over_at: datetime | None = None, *, answered: bool = False) -> Send:
-    return Send("n", "w", SENT, over_at, answered)
+    return Send("n", "w", SENT, over_at, answered, None)
 
 
 #: Its sender may still live: the worst that can be known of a send.

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
+import sqlalchemy as sa
 
 from earmark.domain.authoring import Ctx, Results, Tx
 from earmark.domain.command import (
@@ -31,6 +32,9 @@ from earmark.engine.explain import waiting_for
 from earmark.engine.perform import perform
 from earmark.engine.resolve import Decision
 from earmark.store import journal, placeholders, tasks
+from earmark.store.database import Transaction
+from earmark.store.schema import sends
+from earmark.store.schema import tasks as table
 from earmark.testing import invariants
 from tests.engine.world import Make, Stage, World
 
@@ -72,6 +76,13 @@ class MakeNothing(Make):
 
     def undo(self, tx: Tx, job: str) -> Command[Any] | None:
         return None
+
+
+class MakeNamed(MakeUndone):
+    """There once under its name, whoever asks twice; class `identity`."""
+
+    title = "Make {what}, under its name"
+    operation = "identity"
 
 
 class Tower(Composite[str]):
@@ -131,7 +142,7 @@ class Towers(Composite[str]):
         return "built"
 
 
-ALL = (Unmake, MakeUndone, MakeNothing, Tower, Towers)
+ALL = (Unmake, MakeUndone, MakeNothing, MakeNamed, Tower, Towers)
 
 
 @pytest.fixture
@@ -297,6 +308,37 @@ def test_a_later_phase_before_an_earlier_one(stage: Stage) -> None:
     task = ended(stage, tower("a,b", then="c", broken=True))
     assert (task.outcome, undone(stage)[0]) == ("failed", "c")
     assert sorted(undone(stage)) == ["a", "b", "c"]
+
+
+def test_what_may_still_arrive_is_waited_for(stage: Stage, slow_way: None) -> None:
+    """Taken back before its first request has arrived, it would be made anew by that
+    (invariant 5)."""
+    overtaken: list[str] = []
+
+    def send(what: str, ctx: Ctx) -> str:
+        if what == "a" and not overtaken:
+            overtaken.append(ctx.token)
+            raise ConnectionResetError("lost on its way")
+        return _bad_is_refused(what, ctx)
+
+    stage.world.on_send = send
+    named = stage.vary(Tower, makes=MakeNamed)
+    root = stage.ask(named(provider="scripted", plan="a>bad"))
+    stage.work()
+    now = stage.task(root)
+    assert (now.state, now.step, undone(stage)) == ("queued", "undo", [])
+    assert "may still arrive" in now.message
+    assert now.run_after > now.updated_at + timedelta(minutes=59)
+
+    def an_hour_later(tx: Transaction) -> None:
+        tx.execute(sa.update(sends).values(over_at=tx.now - timedelta(hours=2)))
+        tx.execute(sa.update(table).values(run_after=tx.now))
+
+    stage.world.jobs[overtaken[0]] = Done("a!")  # the first request arrives
+    stage.engine.write(an_hour_later)
+    stage.work()
+    assert (stage.task(root).outcome, undone(stage)) == ("failed", ["a"])
+    assert there(stage) == []
 
 
 def test_parts_of_parts(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 and judge it (poll.py, note.py, look.py, judge.py, probe.py, confirm.py)."""
 
 from tests.model.checker import Move
-from tests.model.sending import Moves
+from tests.model.sending import Moves, unknown
 from tests.model.state import Config, State, taken
 
 
@@ -51,13 +51,22 @@ def _judge(s: State, c: Config) -> str:
         return "hold"
     room = len(s.sends) < c.most_sends
     fresh = s.token == "fresh" or not c.on("token life")
-    if c.repeatable and fresh and not (s.stop and c.on("stop")):
+    stopping = s.stop and c.on("stop")
+    refused = _refused_last(s) and not stopping
+    if c.repeatable and fresh and not stopping and not refused:
         return "again" if room else "hold"
     if not c.on("reads first"):
         return "nothing"
-    if can_land(s, c):
+    if can_land(s, c) and not (refused and not c.on("refusal, again")):
         return ""
+    if refused:
+        return "refused"
     return "absent" if room else "hold"
+
+
+def _refused_last(s: State) -> bool:
+    """The last request that is known of got a definite no."""
+    return [send.refused for send in s.sends if send.row][-1:] == [True]
 
 
 def _confirm(s: State, c: Config) -> str:
@@ -97,8 +106,14 @@ def conclude(s: State, c: Config) -> Moves:
         yield Move("held", free._replace(effect="held", task="held", resend=False))
     elif verdict == "again" and not s.stop:
         yield Move("cleared to be sent again", s._replace(resend=True, task="queued"))
+    elif verdict == "refused" and not _unasked(s, c):
+        yield Move("absent: refused", s._replace(effect="refused", task="done"))
     elif verdict == "absent" and s.stop and not _unasked(s, c):
         yield Move("absent: dropped", s._replace(effect="dropped", task="done"))
+    elif verdict == "refused":
+        yield Move(
+            "put back: what the copy does not know is asked about", unknown(s, c)
+        )
     elif verdict == "absent":
         planned = s._replace(effect="planned", doubted=False, task="queued")
         yield Move("absent: planned again", planned)

@@ -29,7 +29,7 @@ def drop(s: State, c: Config) -> State:
     """`wake.drop`: what was never sent ends; what a person had sent again is as much
     in doubt as it was before."""
     if s.restored and not s.asked and c.on("asked before dropped"):
-        return _unknown(s, c)
+        return unknown(s, c)
     s = s._replace(workers=taken(s.workers, c))
     if s.doubted:
         return s._replace(effect="in_doubt", task="waiting")
@@ -56,7 +56,7 @@ def _first(s: State, at: int, w: Worker, c: Config) -> Moves:
         yield Move("stopped before it was sent", drop(s, c))
         return
     if s.restored and not s.asked and c.on("asked before sent"):
-        yield Move("put back: in doubt before it is sent", _unknown(s, c))
+        yield Move("put back: in doubt before it is sent", unknown(s, c))
         return
     if not s.sent_before:
         yield Move("nothing to do", drop(s, c))
@@ -100,7 +100,7 @@ def _intended(s: State, at: int, c: Config) -> State:
     return s._replace(effect="sending", nonce=slot, resend=False, sent_before=True)
 
 
-def _unknown(s: State, c: Config) -> State:
+def unknown(s: State, c: Config) -> State:
     """`restored.doubt_restored`: as if somebody unknown had sent it."""
     return s._replace(
         effect="in_doubt",
@@ -166,11 +166,13 @@ def _bind(s: State, at: int, w: Worker, c: Config) -> State:
 
 
 def _refuse(s: State, at: int, w: Worker, c: Config) -> State:
-    if w.doubted and c.on("refusal"):
-        return _doubt(s, at, w, c)
+    if s.sends[w.send].row:
+        s = s._replace(sends=put(s.sends, w.send, refused=True))
     if not in_time(s, w, c):
         return _late(s, at, w, answered=True)
     sends = put(s.sends, w.send, over=True, answered=True)
+    if w.doubted and c.on("refusal"):
+        return _in_doubt(s._replace(sends=sends), at, c)
     workers = taken(swap(s.workers, at), c)
     return s._replace(effect="refused", task="done", sends=sends, workers=workers)
 

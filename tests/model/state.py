@@ -18,6 +18,7 @@ PROTECTIONS = {
     "absence": "what was there before the first send is recorded, and not adopted",
     "mark": "only what carries our mark is adopted",
     "refusal": "a refusal ends an effect only if nothing was sent before",
+    "refusal, again": "and of a resend only once nothing sent before can land",
     "token life": "the same token is sent again only while the provider knows it",
     "token margin": "a token's margin covers the way of its last request",
     "reads first": "what is known of the sends is read before the provider is asked",
@@ -52,6 +53,7 @@ class Send(NamedTuple):
     row: bool = True
     over: bool = False
     answered: bool = False
+    refused: bool = False
     calm: int = 0
     wire: str = "none"
 

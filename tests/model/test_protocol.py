@@ -91,6 +91,8 @@ BROKEN = [
     ("mark", "tag", "only what is ours", {"foreign": True}),
     ("refusal", "token", "nothing ends while", {}),
     ("refusal", "identity", "nothing ends while", {}),
+    ("refusal, again", "token", "nothing ends while", {}),
+    ("refusal, again", "identity", "nothing ends while", {}),
     ("token life", "token", "at most one effect", {"lag": True}),
     ("token margin", "token", "nothing is sent again", {}),
     ("reads first", "tag", "what is there is accounted for", {}),

@@ -6,13 +6,20 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from earmark.commands import CreateTenant, RemoveImage, SweepProvider
+from earmark.commands import (
+    CreateImageTemplate,
+    CreateTenant,
+    RemoveImage,
+    SweepProvider,
+)
 from earmark.domain.capabilities import Marked
+from earmark.domain.command import Retry
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import Rejected
 from earmark.domain.ids import first_id
 from earmark.domain.orphan import OrphanState, SweepState
 from earmark.domain.states import PlaceholderState
+from earmark.domain.task import Task
 from earmark.engine import forget
 from earmark.engine.enqueue import transact
 from earmark.engine.tx import EngineTx
@@ -245,6 +252,44 @@ def test_the_tombstone_of_a_bad_task_does_not(yard: Yard) -> None:
     yard.sweep()
     (orphan,) = yard.orphans()
     assert "“Create tenant blue” ended as failed and was deleted" in orphan.story
+
+
+class StubbornCopy(CreateImageTemplate):
+    """A copy that is tried again after the provider's own failure."""
+
+    retry = Retry(3, first=timedelta(0), on=frozenset({"task-failed"}))
+
+
+def _one_try_failed(yard: Yard) -> Task:
+    """A copy whose first try left half an image, and whose second went well."""
+    yard.engine.commands.register(StubbornCopy)
+    yard.fault("fail-task", "image.copy", times=1)
+    fields = yard.copy().model_dump()
+    task = yard.run(StubbornCopy(**fields))
+    assert task.outcome == "ok", task.message
+    assert len(yard.things("image")) == 2
+    yard.pass_time()
+    return task
+
+
+def test_what_a_failed_try_left_is_told_though_the_next_went_well(yard: Yard) -> None:
+    task = _one_try_failed(yard)
+    yard.sweep()
+    (orphan,) = yard.orphans()
+    assert orphan.external_id != task.result
+    assert "A try of “Copy disk one to bulk” failed, and left this" in orphan.story
+
+
+def test_its_tombstone_does_not_explain_it_either(yard: Yard) -> None:
+    """Each effect has a tombstone that says how it came out itself."""
+    yard.run(CreateTenant(provider="lab", name="blue"))
+    task = _one_try_failed(yard)
+    forget.forget(yard.engine, task.id, "ada")
+    _keep_an_old_task(yard)
+    yard.sweep()
+    (orphan,) = yard.orphans()
+    assert orphan.external_id != task.result
+    assert "“Copy disk one to bulk” ended as failed and was deleted" in orphan.story
 
 
 def test_what_an_open_orphan_refers_to_is_not_deleted(yard: Yard) -> None:

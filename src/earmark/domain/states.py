@@ -120,6 +120,7 @@ PLACEHOLDER_MOVES: Table[PlaceholderState] = {
         _P.SENDING: "send again, same token",
         _P.PLANNED: "absent, nothing can land",
         _P.DROPPED: "absent, cancelled",
+        _P.REFUSED: "refused, absent, nothing can land",
         _P.HELD: "hold",
     },
     _P.BOUND: {_P.SETTLED: "settle", _P.IN_DOUBT: "lost"},

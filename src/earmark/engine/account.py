@@ -15,6 +15,7 @@ from earmark.domain.connector import Operation
 from earmark.domain.ids import first_id
 from earmark.domain.mark import MarkedThing
 from earmark.domain.states import Outcome, PlaceholderState
+from earmark.store import claims
 from earmark.store.claims import Claim
 
 _P = PlaceholderState
@@ -86,9 +87,10 @@ def _unclaimed(known: Known, began: datetime, after: timedelta) -> Account:
     if outcome in (Outcome.OK, Outcome.WARNED):
         return Account(Verdict.EXPLAINED)
     if known.tomb is not None:
+        ended = "was taken back" if outcome == claims.UNDONE else f"ended as {outcome}"
         story = (
-            f"“{title}” ended as {outcome} and was deleted from our history since; "
-            "yet this is there."
+            f"“{title}” {ended} and was deleted from our history since; yet this is "
+            "there."
         )
         return Account(Verdict.ORPHAN, story)
     if known.token < known.oldest:
@@ -156,6 +158,8 @@ def _story(thing: MarkedThing, claim: Claim, has_other: bool) -> str:
         return f"{what} was taken back, and nothing of it was left. Yet this is there."
     if claim.well:
         return _too_many(thing, claim, has_other)
+    if claim.tried_again:
+        return f"A try of {what} failed, and left this; a later try took its place."
     ended = f"{what} ended as {claim.outcome}"
     said = f": {claim.message.rstrip('.')}" if claim.message else ""
     return f"{ended}{said}. Yet this is there."

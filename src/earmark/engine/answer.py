@@ -56,7 +56,7 @@ class Sent:
 
         def work(tx: Transaction) -> None:
             tasks.lock_family(tx, self.task.id)
-            sends.over(tx, self.nonce, answered=True)
+            self._over(tx, handle)
             placeholders.move_sent(
                 tx,
                 self.effect_id,
@@ -74,7 +74,7 @@ class Sent:
             tasks.rest(tx, self.task, message="")
 
         text = f"A late answer named {handle}."
-        if self._write(work, text, answered=True, handle=handle):
+        if self._write(work, text, handle):
             boundary("bind.committed")
 
     def not_sent(self, error: NotSent | Throttled) -> None:
@@ -110,18 +110,18 @@ class Sent:
                 how = End.cancelled("Stopped before anything was sent.")
             drop(tx, tasks.get(tx, task.id), effect, how)
 
-        self._write(work, f"A late send did not leave: {said}", answered=False)
+        self._write(work, f"A late send did not leave: {said}")
 
     def refuse(self, error: Refused) -> None:
         """A definite no ends the effect, unless an earlier send may have landed."""
         said = told(error)
         if self.in_doubt_before:
-            self.doubt(f"Refused when sent again: {said}", over=True)
+            self.doubt(f"Refused when sent again: {said}", over=True, refusal=error)
             return
 
         def work(tx: Transaction) -> None:
             tasks.lock_family(tx, self.task.id)
-            sends.over(tx, self.nonce, answered=True)
+            self._over(tx, refusal=error)
             refused = PlaceholderState.REFUSED
             effect = placeholders.move_sent(tx, self.effect_id, self.nonce, refused)
             text = f"The provider refused: {said}"
@@ -130,14 +130,21 @@ class Sent:
             if not promise_again(tx, task, effect, self.command, error.code, text):
                 end(tx, task, End.failed(text, error.code))
 
-        self._write(work, f"A late send was refused: {said}", answered=True)
+        self._write(work, f"A late send was refused: {said}", refusal=error)
 
-    def doubt(self, why: str, *, over: bool, left: bool = True) -> None:
+    def doubt(
+        self,
+        why: str,
+        *,
+        over: bool,
+        left: bool = True,
+        refusal: Refused | None = None,
+    ) -> None:
         """It may have left and may have landed: ask the provider, guess nothing.
 
         `over`: the call is over, so this sender sends nothing more; a call that hangs
         may still send, until its process is gone (rule 1). `left`: False when this
-        send at least did nothing.
+        send at least did nothing; so did one with a `refusal`, though it has landed.
         """
 
         def work(tx: Transaction) -> None:
@@ -145,22 +152,21 @@ class Sent:
             if not left:
                 sends.never_left(tx, self.nonce)
             elif over:
-                sends.over(tx, self.nonce)
+                self._over(tx, refusal=refusal)
             # Sent again and again in vain: each time a little later.
             pause = timedelta(0)
             if self.in_doubt_before:
                 pause = self.command.retry.pause(tries_of(task))
             raise_doubt(tx, self.task, self.effect_id, self.nonce, why, pause)
 
-        self._write(work, f"A late call ended: {why}", answered=False)
+        self._write(work, f"A late call ended: {why}", refusal=refusal)
 
     def _write(
         self,
         work: Callable[[Transaction], None],
         late: str,
-        *,
-        answered: bool,
         handle: str | None = None,
+        refusal: Refused | None = None,
     ) -> bool:
         """Write, or keep as evidence when others went on; True when it was in time."""
         try:
@@ -168,19 +174,32 @@ class Sent:
         except Stale:
             self._patiently(
                 lambda: self.engine.write(
-                    lambda tx: self._late(tx, late, answered, handle)
+                    lambda tx: self._late(tx, late, handle, refusal)
                 )
             )
             return False
         return True
 
     def _late(
-        self, tx: Transaction, text: str, answered: bool, handle: str | None
+        self,
+        tx: Transaction,
+        text: str,
+        handle: str | None,
+        refusal: Refused | None,
     ) -> None:
         self._witness(tx, "late", text, external_id=handle)
         journal.log(tx, self.task.id, text, "warning")
-        sends.over(tx, self.nonce, answered=answered)
+        self._over(tx, handle, refusal)
         placeholders.look_again(tx, self.effect_id, named=handle is not None)
+
+    def _over(
+        self, tx: Transaction, handle: str | None = None, refusal: Refused | None = None
+    ) -> None:
+        """The call has come back, with what it said: a handle, a no, or neither."""
+        if refusal is not None:
+            sends.refused(tx, self.nonce, refusal.code, told(refusal))
+        else:
+            sends.over(tx, self.nonce, answered=handle is not None)
 
     def _witness(
         self, tx: Transaction, kind: str, text: str, external_id: str | None = None

@@ -57,7 +57,16 @@ class Hold:
     why: str
 
 
-Judgement = Adopt | SendAgain | PlanAgain | Wait | Hold
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The provider said no to the last request, none can land any more, and it is
+    absent: that no is definite."""
+
+    code: str
+    why: str
+
+
+Judgement = Adopt | SendAgain | PlanAgain | Refuse | Wait | Hold
 
 
 def judge(
@@ -127,7 +136,10 @@ def _absent(
         # It was accepted once: an effect may be there although its job is forgotten.
         # The id is the provider's own, or one that a person adopted.
         return Hold(f"The provider does not know {effect.external_id}, nor shows it.")
-    if operation.repeatable and not stopping and token_valid(effect, operation, now):
+    # Asked once more it would say no once more; what came before it may still land.
+    refusal = sends[-1].refusal if sends and not stopping else None
+    sendable = operation.repeatable and not stopping and refusal is None
+    if sendable and token_valid(effect, operation, now):
         return SendAgain("It is not there; the same token can be sent again.")
     landed = landed_by(sends, operation.max_in_flight)
     if landed is None:
@@ -139,4 +151,6 @@ def _absent(
     if now < landed + operation.visibility_lag:
         # What landed at the last moment is listed that much later.
         return Wait(landed + operation.visibility_lag, "It may not be listed yet.")
+    if refusal is not None:
+        return Refuse(refusal["code"], f"{refusal['text']} It is not there either.")
     return PlanAgain("It is not there, and can no longer arrive.")

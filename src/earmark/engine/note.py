@@ -11,13 +11,14 @@ from earmark.domain.errors import EarmarkError, JobUnknown
 from earmark.domain.outcome import Done, Failed, Progress, Running
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Task
+from earmark.engine import landing
 from earmark.engine.authored import clean, in_tx
 from earmark.engine.due import Check, failed_to_ask
 from earmark.engine.enqueue import open_tx
 from earmark.engine.settle import settle_job
 from earmark.engine.told import told
 from earmark.engine.wake import roll_up
-from earmark.store import journal, placeholders, sends, tasks
+from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders as table
 
@@ -90,15 +91,9 @@ def may_land_until(check: Check) -> datetime | None:
     cannot, its lock stays (rule 12)."""
     if check.operation.effect is not EffectClass.ABSOLUTE:
         return None
-
-    def work(tx: Transaction) -> datetime | None:
-        made = sends.of_placeholder(tx, check.effect.id)
-        landed = sends.landed_by(made, check.operation.max_in_flight)
-        if landed is None:
-            return tx.now + timedelta(seconds=check.operation.poll_seconds)
-        return landed if landed > tx.now else None
-
-    return check.engine.read(work)
+    return check.engine.read(
+        lambda tx: landing.may_land_until(tx, check.effect, check.operation)
+    )
 
 
 def _keep_lock(

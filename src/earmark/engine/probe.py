@@ -8,10 +8,19 @@ from earmark.domain.connector import EffectClass
 from earmark.domain.outcome import Done, Failed, Found
 from earmark.domain.states import PlaceholderState, TaskState
 from earmark.domain.task import Placeholder
+from earmark.engine.again import promise_again
 from earmark.engine.doubt import hold
 from earmark.engine.due import Check
 from earmark.engine.end import End
-from earmark.engine.judge import Adopt, Hold, PlanAgain, SendAgain, Wait, judge
+from earmark.engine.judge import (
+    Adopt,
+    Hold,
+    PlanAgain,
+    Refuse,
+    SendAgain,
+    Wait,
+    judge,
+)
 from earmark.engine.note import may_land_until
 from earmark.engine.restored import unasked
 from earmark.engine.settle import settle_job
@@ -54,6 +63,8 @@ def conclude(check: Check, seen: Sequence[Found]) -> None:
             engine.write(lambda tx: _send_again(tx, effect, why))
         case PlanAgain(why):
             engine.write(lambda tx: _plan_again(tx, effect, why))
+        case Refuse(code, why):
+            engine.write(lambda tx: _refuse(tx, check, code, why))
         case Wait(until, why):
             engine.write(lambda tx: _wait(tx, effect, until, why))
         case Hold(why):
@@ -159,6 +170,21 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
         tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None
     )
     tasks.move(tx, task, TaskState.QUEUED, message=why)
+
+
+def _refuse(tx: Transaction, check: Check, code: str, why: str) -> None:
+    effect = check.effect
+    task = tasks.lock_family(tx, effect.task_id)
+    if unasked(tx, task, effect):
+        # Sent once more, perhaps, after the copy was taken that this store is.
+        placeholders.change(tx, effect, next_check_at=tx.now)
+        return
+    refused = placeholders.move(
+        tx, effect, PlaceholderState.REFUSED, next_check_at=None
+    )
+    placeholders.witness(tx, effect.id, "refused", why)
+    if not promise_again(tx, task, refused, check.command, code, why):
+        end(tx, task, End.failed(why, code))
 
 
 def _wait(tx: Transaction, effect: Placeholder, until: datetime, why: str) -> None:

@@ -8,10 +8,12 @@ derived from the rows each time, so that a restart loses nothing.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from graphlib import TopologicalSorter
 from itertools import groupby
 
 from earmark.domain.command import ExternalJob
+from earmark.domain.connector import Operation
 from earmark.domain.errors import BadInput
 from earmark.domain.outcome import Undone
 from earmark.domain.states import TaskState
@@ -20,6 +22,7 @@ from earmark.engine import describe
 from earmark.engine.authored import in_tx
 from earmark.engine.boundary import boundary
 from earmark.engine.enqueue import open_tx
+from earmark.engine.landing import may_come_again_until
 from earmark.engine.not_undone import given_up
 from earmark.engine.promise import Promised, as_row
 from earmark.engine.runtime import Engine
@@ -47,6 +50,10 @@ def undo(engine: Engine, task: Task) -> None:
             part.undoes_id is not None for part in tasks.children(tx, current.id)
         )
         while not given_up(tx, current) and (last := _last_done(tx, current)):
+            until = _may_come_again(engine, tx, last)
+            if until is not None:
+                _later(tx, current, until)
+                return
             for effect in last:
                 _take_back(author, current, effect, promised, earlier)
             if promised.tasks:
@@ -70,8 +77,7 @@ def _take_back(
     command = describe.load(author.engine, done_by)
     assert isinstance(command, ExternalJob), "only those have effects"
     job = str(effect.external_id)
-    provider = inventory.provider(author.store, effect.provider_id)
-    operation = author.engine.operation(provider, effect.operation)
+    operation = _operation(author.engine, author.store, effect)
     listed_at = effect.updated_at + operation.visibility_lag
     author.undoing(Undone(effect.id, job, effect.request, effect.result, listed_at))
     back = in_tx(lambda: command.undo(author, job))
@@ -86,6 +92,34 @@ def _take_back(
             f"{done_by.command}.undo returned {back!r}, which is no ExternalJob.",
             hint="What takes an effect back has an effect itself: one, with a token.",
         )
+
+
+def _may_come_again(
+    engine: Engine, tx: Transaction, effects: Sequence[Placeholder]
+) -> datetime | None:
+    """Until when a request for one of these effects may still arrive."""
+    times = (
+        may_come_again_until(tx, effect, _operation(engine, tx, effect))
+        for effect in effects
+    )
+    return max((time for time in times if time is not None), default=None)
+
+
+def _operation(engine: Engine, tx: Transaction, effect: Placeholder) -> Operation:
+    provider = inventory.provider(tx, effect.provider_id)
+    return engine.operation(provider, effect.operation)
+
+
+def _later(tx: Transaction, root: Task, until: datetime) -> None:
+    text = (
+        "Not taken back yet: a request for it that nobody answered may still arrive, "
+        "and would make it anew."
+    )
+    if root.message != text:
+        journal.log(tx, root.id, text)
+    tasks.move(
+        tx, root, TaskState.QUEUED, message=text, run_after=until, deadline_at=None
+    )
 
 
 def _write(tx: Transaction, root: Task, promised: Promised) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from earmark.domain.connector import EffectClass
-from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.store import sends
 from earmark.store.database import Transaction
 from earmark.store.schema import (
@@ -26,15 +26,18 @@ from earmark.store.sends import Send
 #: So many tokens are asked about at once.
 _BATCH = 500
 _GOOD = ("ok", "warned")
+#: What a tombstone says of an effect that was taken back.
+UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One promised effect, as far as it explains what is at a provider.
 
-    `well`: it has ended, and its job well. `undone`: it was taken back. `over`: its
-    whole task has ended. `quiet_at`: since when nothing about it has changed. `spare`:
-    ids of which a probe said that they are one too many.
+    `well`: it has ended, and its job well. `undone`: it was taken back. `tried_again`:
+    it failed, and another was promised in its place. `over`: its whole task has ended.
+    `quiet_at`: since when nothing about it has changed. `spare`: ids of which a probe
+    said that they are one too many.
     """
 
     token: str
@@ -49,6 +52,7 @@ class Claim:
     message: str
     well: bool
     undone: bool
+    tried_again: bool
     over: bool
     quiet_at: datetime
     sends: Sequence[Send]
@@ -140,12 +144,7 @@ def _claims(
     tx: Transaction, *which: sa.ColumnElement[bool], lean: bool = False
 ) -> dict[str, Claim]:
     """The claims that fit; `lean` ones come without their sends and spares."""
-    root, step = tasks.alias(), tasks.alias()
-    # By a step of an undo: where its command said that nothing had to be done, what it
-    # made may be in use.
-    undone = sa.exists().where(
-        step.c.undoes_id == placeholders.c.id, step.c.outcome.in_(_GOOD)
-    )
+    root, later = tasks.alias(), placeholders.alias()
     query = (
         sa.select(
             placeholders,
@@ -154,7 +153,8 @@ def _claims(
             tasks.c.message,
             root.c.state.label("root_state"),
             root.c.finished_at,
-            undone.label("undone"),
+            _undone().label("undone"),
+            sa.exists().where(later.c.replaces_id == placeholders.c.id).label("later"),
         )
         .join(tasks, tasks.c.id == placeholders.c.task_id)
         .join(root, root.c.id == placeholders.c.root_id)
@@ -167,6 +167,26 @@ def _claims(
         row.id: _claim(row, made.get(row.id, []), spare.get(row.id, set()))
         for row in rows
     }
+
+
+def _undone() -> sa.ColumnElement[bool]:
+    """Taken back by a step of an undo: where its command said that nothing had to be
+    done, what it made may be in use."""
+    step = tasks.alias()
+    return sa.exists().where(
+        step.c.undoes_id == placeholders.c.id, step.c.outcome.in_(_GOOD)
+    )
+
+
+def came_to() -> sa.ColumnElement[str]:
+    """How an effect itself ended, in a word for its tombstone: its task may have gone
+    well at a later try, or well and been taken back."""
+    return sa.case(
+        (_undone(), UNDONE),
+        (placeholders.c.ended_well.is_(True), tasks.c.outcome),
+        (tasks.c.outcome.in_(_GOOD), str(Outcome.FAILED)),
+        else_=tasks.c.outcome,
+    )
 
 
 def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
@@ -191,6 +211,7 @@ def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
         message=row.message,
         well=state is PlaceholderState.SETTLED and row.ended_well,
         undone=row.undone,
+        tried_again=row.later,
         over=row.root_state == TaskState.DONE,
         quiet_at=max(time for time in times if time is not None),
         sends=made,

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from earmark.domain.states import PlaceholderState, TaskState
-from earmark.store import columns
+from earmark.store import claims, columns
 from earmark.store.database import Transaction
 from earmark.store.schema import (
     evidence,
@@ -117,13 +117,16 @@ def delete(tx: Transaction, roots: Sequence[str]) -> None:
     tx.execute(
         sa.insert(tombstones).from_select(
             ["token", "provider_id", "at", "what"],
-            sa.select(tasks.c.id, sa.null(), tasks.c.finished_at, _what()).where(
-                tasks.c.id.in_(roots)
-            ),
+            sa.select(
+                tasks.c.id, sa.null(), tasks.c.finished_at, _what(tasks.c.outcome)
+            ).where(tasks.c.id.in_(roots)),
         )
     )
     sent = sa.select(
-        placeholders.c.id, placeholders.c.provider_id, tasks.c.finished_at, _what()
+        placeholders.c.id,
+        placeholders.c.provider_id,
+        tasks.c.finished_at,
+        _what(claims.came_to()),
     ).join(tasks, tasks.c.id == placeholders.c.task_id)
     sent = sent.where(
         placeholders.c.root_id.in_(roots), placeholders.c.first_sent_at.is_not(None)
@@ -141,5 +144,5 @@ def delete(tx: Transaction, roots: Sequence[str]) -> None:
     tx.wake(Topic.CHANGES)
 
 
-def _what() -> sa.ColumnElement[str]:
-    return tasks.c.outcome.concat(": ").concat(tasks.c.title)
+def _what(came_to: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    return came_to.concat(": ").concat(tasks.c.title)

@@ -1,6 +1,6 @@
 """Sends: every time an effect was asked for, by whom, and whether it can still land."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,13 +14,15 @@ from earmark.store.schema import sends
 @dataclass(frozen=True, slots=True)
 class Send:
     """One send. `over_at`: since when its sender can send no more; None while it may.
-    `answered`: the provider's answer came, so it has landed."""
+    `answered`: the provider's answer came, so it has landed. `refusal`: that answer
+    was a definite no, with its `code` and `text`."""
 
     nonce: str
     sender_id: str
     sent_at: datetime
     over_at: datetime | None
     answered: bool
+    refusal: Mapping[str, str] | None
 
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -40,6 +42,13 @@ def insert(tx: Transaction, placeholder_id: str, nonce: str, sender_id: str) -> 
             answered=False,
         )
     )
+
+
+def refused(tx: Transaction, nonce: str, code: str, text: str) -> None:
+    """The provider answered this send with a definite no: it did nothing."""
+    over(tx, nonce, answered=True)
+    said = {"code": code, "text": text}
+    tx.execute(sa.update(sends).where(sends.c.nonce == nonce).values(refusal=said))
 
 
 def never_left(tx: Transaction, nonce: str) -> None:

@@ -86,6 +86,7 @@ sends = sa.Table(
     instant("sent_at", "From when on it can have left."),
     maybe_instant("over_at", "Since when this sender can send it no more (rule 1)."),
     column("answered", sa.Boolean, "The provider answered it: it has landed."),
+    json("refusal", "A definite no: its code and text.", nullable=True),
     partial_index(
         "ix_earmark_sends_open",
         "sender_id",

@@ -1729,6 +1729,9 @@ def upgrade() -> None:
             nullable=False,
             comment="The provider answered it: it has landed.",
         ),
+        sa.Column(
+            "refusal", Json, nullable=True, comment="A definite no: its code and text."
+        ),
         sa.ForeignKeyConstraint(
             ["placeholder_id"],
             ["earmark_placeholders.id"],

@@ -1,0 +1,33 @@
+"""Landing: until when a request for an effect may still arrive at its provider, though
+it is known by now what has become of the effect."""
+
+from datetime import datetime, timedelta
+
+from earmark.domain.connector import EffectClass, Operation
+from earmark.domain.task import Placeholder
+from earmark.store import sends
+from earmark.store.database import Transaction
+
+
+def may_land_until(
+    tx: Transaction, effect: Placeholder, operation: Operation
+) -> datetime | None:
+    """None when none can land any more; soon, when a sender may still be alive."""
+    made = sends.of_placeholder(tx, effect.id)
+    landed = sends.landed_by(made, operation.max_in_flight)
+    if landed is None:
+        return tx.now + timedelta(seconds=operation.poll_seconds)
+    return landed if landed > tx.now else None
+
+
+def may_come_again_until(
+    tx: Transaction, effect: Placeholder, operation: Operation
+) -> datetime | None:
+    """The same of what is there: taken away too early, a request that was overtaken by
+    another would make it anew. One request lands once; and whoever knows the token
+    makes nothing of it twice."""
+    if operation.effect is EffectClass.TOKEN:
+        return None
+    if len(sends.of_placeholder(tx, effect.id)) < 2:
+        return None
+    return may_land_until(tx, effect, operation)
