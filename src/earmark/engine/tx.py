@@ -1,4 +1,4 @@
-"""The `tx` that a command's methods get. `enqueue.open_tx` makes it."""
+"""The `tx` that a command's methods get, as far as authors see it."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -21,7 +21,10 @@ Json = dict[str, Any]
 
 
 class Problem(Exception):
-    """What the rules of an `HttpFake` raise: an answer that is a definite no."""
+    """What the rules of an `HttpFake` raise: an answer that is a definite no.
+
+    `Problem(status, code, message)`: HTTP's status, and what the body tells.
+    """
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -67,7 +70,8 @@ class HttpFake(ABC):
 
     A subclass says what a request does, in `handle`, and gives the `connector`. It
     keeps its things, each with a kind, an id and a body, in rows: in memory, or in a
-    `file` that outlives the process. It does what its API promises and no more.
+    `file` that outlives the process. It does what its API promises and no more. What
+    looks at the rows outside of a request holds `turn`: `with self.turn: …`.
     """
 
     #: The header in which every request that changes something, and no other, brings
@@ -77,7 +81,6 @@ class HttpFake(ABC):
     refusal = Problem(409, "refused", "a fault was asked for (simulated)")
 
     def __init__(self, file: str | Path = ":memory:") -> None:
-        #: Whoever looks at the rows outside of a request holds it.
         self.turn = threading.RLock()
         self._rows = sqlite3.connect(
             str(file), check_same_thread=False, isolation_level=None
