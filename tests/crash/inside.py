@@ -20,6 +20,7 @@ from earmark.domain.deadline import Deadline
 from earmark.domain.inventory import Provider as ProviderRow
 from earmark.domain.task import Task
 from earmark.engine.enqueue import transact
+from earmark.engine.house_tx import HouseTx
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.lab import LabConfig, api, ledger, tasks
@@ -190,7 +191,7 @@ class InsideLab(LabSite, Outside):
         session = self._engine.session(cases.LAB_ID)
         listing = session.capability(InventorySource, Deadline(10)).list_all()
 
-        def take_over(tx: EngineTx) -> None:
+        def take_over(tx: HouseTx) -> None:
             for table in (disks, snapshots, templates, tenants, vms, consoles):
                 tx.store.execute(sa.delete(table))
             tx.apply_listing(cases.LAB_ID, listing, tx.now)
@@ -223,7 +224,7 @@ class InsideLab(LabSite, Outside):
         began = self._engine.read(lambda tx: tx.now) + timedelta(hours=2)
         things = client.list_all()
 
-        def sweep(tx: EngineTx) -> list[str]:
+        def sweep(tx: HouseTx) -> list[str]:
             tx.apply_sweep(cases.LAB_ID, things, client.makes, began)
             swept = orphans.sweep_of(tx.store, cases.LAB_ID)
             found = orphans.listed(tx.store, cases.LAB_ID)

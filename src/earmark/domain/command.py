@@ -213,7 +213,7 @@ class ExternalJob(Command[R]):
         """Ask the provider to stop the job; may be called again. How it really ended is
         told by `poll`. Raises whatever it likes: the job is followed anyway."""
 
-    def undo(self, tx: Tx, job: str) -> "Command[Any] | None":
+    def undo(self, tx: Tx, job: str) -> "ExternalJob[Any] | None":
         """The command that takes the effect back; None when nothing of it is left.
 
         Asked when the root has failed or was cancelled and all that was sent has ended:
