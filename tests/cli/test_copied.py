@@ -71,3 +71,17 @@ def test_who_says_it_of_the_original_is_told(migrated: Terminal) -> None:
         person.types("n\n")
         assert person.ends() == 0
     assert change(migrated, ID) == before
+
+
+def test_nothing_works_on_a_copy_before_a_person_says_which_it_is(
+    copy: Terminal,
+) -> None:
+    for words in (["up"], ["worker"], ["db", "migrate"]):
+        copy.run(*words).refused(2, "may be a copy", "db copied", "db restored")
+    told = copy.run("doctor", "--json")
+    (finding,) = [it for it in told.json if it["check"] == "copy"]
+    assert (told.code, finding["state"]) == (1, "trouble")
+    assert "is missing: this may be a copy" in finding["detail"]
+    assert copy.run("db", "restored").code == 0
+    assert copy.run("db", "migrate").code == 0
+    assert "may be a copy" not in copy.run("doctor").out

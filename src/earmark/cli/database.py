@@ -10,6 +10,7 @@ import click
 import sqlalchemy as sa
 
 from earmark.cli.asking import json_option
+from earmark.cli.copies import refuse_a_copy
 from earmark.cli.output import print_facts, print_json, say
 from earmark.cli.session import Session, pass_session
 from earmark.domain.errors import BadInput, Rejected
@@ -36,6 +37,7 @@ def db() -> None:
 @pass_session
 def migrate(session: Session) -> None:
     """Make the database and the key file, or bring the schema up to date."""
+    refuse_a_copy(session.settings)
     engine = session.launch.open_engine(session.settings, create=True)
     try:
         version, _ = version_of(engine.database)
