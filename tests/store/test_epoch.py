@@ -300,7 +300,9 @@ def server_settings(settings: Settings, postgres: PostgresPeer) -> Settings:
 
 @only_once
 @pytest.mark.postgres
-def test_a_server_s_copy_put_in_its_place(server_settings: Settings) -> None:
+def test_a_server_s_copy_put_in_its_place(
+    server_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     with started(server_settings) as engine:
         with_tasks(engine)
         first = epoch_of(engine)
@@ -308,12 +310,15 @@ def test_a_server_s_copy_put_in_its_place(server_settings: Settings) -> None:
     server.run('CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
     with started(server_settings) as engine:
         assert epoch_of(engine) == first
+        assert caplog.messages == []
     server.run('ALTER DATABASE "{name}" RENAME TO "{name}_gone"')
     server.run('ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
     with started(server_settings) as engine:
         assert epoch_of(engine) != first
         assert marked(engine) == MARKED
         assert len(restores(engine)) == 1
+    (warning,) = caplog.messages
+    assert "if the original goes on too, stop here" in warning
 
 
 @only_once

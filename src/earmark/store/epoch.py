@@ -21,6 +21,7 @@ Some of that is found in a copy beside its original too, and nobody but a person
 which it is. `copy_of` tells when to ask.
 """
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from earmark.store.database import Database, Transaction
 from earmark.store.schema import installation, tasks
 from earmark.store.wakeups import Topic
 
+_log = logging.getLogger(__name__)
 _LOCK = "earmark:epoch"
 _OF_DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 _OF_TABLE = "CAST('earmark_installation' AS regclass)::oid"
@@ -92,7 +94,15 @@ def confirm(tx: Transaction, file: Path | None, seen: int = 0) -> int:
         return _count(tx, heard)
     dialect.lock_names(tx.connection, [_LOCK])
     why, heard = _look(tx, file, seen)  # another may have been first
-    return begin(tx, file, why, seen) if why else heard
+    if not why:
+        return heard
+    _log.warning(
+        "this is not the store that it was (%s): what is unfinished is asked about "
+        "before it is sent; if the original goes on too, stop here and say "
+        "`earmark db copied`",
+        why,
+    )
+    return begin(tx, file, why, seen)
 
 
 def current(tx: Transaction) -> str:
