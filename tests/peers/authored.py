@@ -130,7 +130,7 @@ class AuthoredStage:
                 ended.append(self.run(back))
         return ended
 
-    def _undo_of(self, command: ExternalJob[Any], job: str) -> ExternalJob[Any] | None:
+    def _undo_of(self, command: ExternalJob[Any], job: str) -> Command[Any] | None:
         return transact(self.engine, lambda tx: command.undo(tx, job))
 
     def everything(self) -> str:
