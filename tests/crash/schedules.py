@@ -9,6 +9,7 @@ from typing import Any
 
 from earmark.domain.command import Command
 from earmark.domain.task import Task
+from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.enqueue import transact
 from earmark.store import tasks
 from earmark.testing import invariants
@@ -57,9 +58,20 @@ class Schedules:
         after the first look for it."""
         for number, name in enumerate(list(self.run(case))):
             if at(name):
-                self.run(case, Schedule((number,)))
-                if name.endswith(".send begins"):
-                    self.run(case, Schedule((number,), late=True))
+                self._kill(case, number, name)
+
+    def drawn_kills(self, case: Case, most: int, seed: int) -> None:
+        """The same at so many of those instants that are no boundary, drawn with this
+        seed; at all of them, if there are no more."""
+        every = list(enumerate(list(self.run(case))))
+        others = [it for it in every if it[1] not in BOUNDARIES]
+        for number, name in random.Random(seed).sample(others, min(most, len(others))):
+            self._kill(case, number, name)
+
+    def _kill(self, case: Case, number: int, name: str) -> None:
+        self.run(case, Schedule((number,)))
+        if name.endswith(".send begins"):
+            self.run(case, Schedule((number,), late=True))
 
     def drawn_pairs(self, case: Case, most: int, seed: int) -> None:
         """Kill at one instant, and again at one of those that the rest then meets: this
