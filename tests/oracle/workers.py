@@ -7,17 +7,10 @@ from dataclasses import dataclass
 
 from earmark.domain.command import Action, Command, Composite, ExternalJob, OnRestart
 from earmark.domain.lock import Lock
-from tests.oracle.model import (
-    Effect,
-    Error,
-    Model,
-    Send,
-    Task,
-    new_effect,
-    plan_children,
-    waits_for_locks,
-)
+from tests.oracle import undoing
+from tests.oracle.model import Model, plan_children
 from tests.oracle.site import AGAIN, LANDS, OPERATIONS
+from tests.oracle.things import Effect, Error, Send, Task, new_effect, waits_for_locks
 
 #: Providers and their zones.
 ZONES = {"p-1": "default", "p-2": "east"}
@@ -35,7 +28,10 @@ _SENDING = (
     "send.answered",
     "bind.committed",
 )
-INSTANTS = (*_SENDING, "act.answered", "settle.committed", "finish.started")
+_UNDOING = ("undo.started", "undo.planned")
+INSTANTS = (
+    *_SENDING, "act.answered", "settle.committed", "finish.started", *_UNDOING
+)  # fmt: skip
 _ACTING = ("plan.committed", "asked", "act.answered", "settle.committed")
 Instants = Iterator[str]
 
@@ -108,6 +104,8 @@ class Attempt:
     @property
     def instants(self) -> tuple[str, ...]:
         """Where it may be held up or killed."""
+        if self.step == "undo":
+            return _UNDOING
         if self.step == "finish":
             return ("finish.started", "settle.committed")
         if isinstance(self.task.command, ExternalJob):
@@ -117,12 +115,11 @@ class Attempt:
     def run(self, script: str) -> Instants:
         """All of it."""
         self.script = script
+        if self.step == "undo":
+            yield from self._undo()
+            return
         if self.step == "finish":
-            yield "finish.started"
-            if self.mine:
-                self.model.end(self.task, "ok")
-                self.model.happened["finished a plan"] += 1
-                yield "settle.committed"
+            yield from self._finish()
             return
         if not self.mine:
             self.model.happened["came too late to plan"] += 1
@@ -138,6 +135,25 @@ class Attempt:
             yield from self._send()
         elif isinstance(self.task.command, Action):
             yield from self._act()
+
+    def _undo(self) -> Instants:
+        yield "undo.started"
+        raises = self.script == "unprepared"
+        if self.mine and undoing.plan(self.model, self.task, raises=raises):
+            yield "undo.planned"
+
+    def _finish(self) -> Instants:
+        yield "finish.started"
+        if not self.mine:
+            return
+        if self.task.command.broken:  # type: ignore[attr-defined]
+            # An author's exception in `finish` starts the undo (rule 13).
+            self.model.happened["a plan could not be finished"] += 1
+            self.model.fail(self.task, "broken")
+        else:
+            self.model.happened["finished a plan"] += 1
+            self.model.end(self.task, "ok")
+        yield "settle.committed"
 
     def _plan(self) -> bool | None:
         """Everything is promised, or nothing (invariant 6). False: it queues for its
@@ -158,9 +174,18 @@ class Attempt:
                 model.happened["refused a lock"] += 1
                 model.drop(task, "failed", Error("locked"))
                 return None
+        elif task.undoes is not None and not self._lock_undo(effect):
+            model.happened["undo refused a lock"] += 1
+            model.drop(task, "failed", Error("locked"))
+            return None
         self._count_from_here()
         task.tries += 1
         return True
+
+    def _lock_undo(self, effect: Effect) -> bool:
+        """A step of an undo takes its locks only now."""
+        wanted = list(self.task.command.locks())
+        return effect.state != "planned" or self.model.take(self.task.root, wanted)
 
     def _count_from_here(self) -> None:
         """The deadline of the whole run counts from the first claim."""
@@ -417,7 +442,8 @@ def _recover(model: Model, task: Task) -> None:
     """Nothing sent: queued again, or dropped as the command says. Sent: in doubt."""
     task.recoveries += 1
     model.happened["recovered"] += 1
-    top = None if task.step == "finish" else _to_fail(task)
+    resumed = task.step != "run" or task.undoes is not None
+    top = None if resumed else _to_fail(task)
     if top is not None:
         model.happened["failed on restart"] += 1
         if top.verdict is None:
@@ -430,6 +456,8 @@ def _recover(model: Model, task: Task) -> None:
         raise_doubt(model, task, effect)
         if given_up:
             hold(model, task, effect)
+    elif given_up and task.step == "undo":
+        undoing.hold(model, task)
     elif given_up and unsent:
         model.fail_unsent(task, "poison")
     elif given_up:

@@ -19,7 +19,6 @@ from earmark.domain.states import (
 )
 from earmark.engine.runtime import Engine
 from earmark.store import placeholders as effects
-from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 from earmark.store.schema import (
     evidence,
@@ -228,25 +227,37 @@ def _held(tx: Transaction) -> Iterator[str]:
 
 @rule("what can be taken back is, or its root's end names it")
 def _undone(tx: Transaction) -> Iterator[str]:
-    bad = tasks.c.outcome.not_in(("ok", "warned"))
-    for row in tx.execute(sa.select(tasks).where(tasks.c.parent_id.is_(None), bad)):
-        lines = (row.error or {}).get("left_behind", ())
+    root = [tasks.c[name] for name in ("command", "title", "error")]
+    left = sa.select(placeholders, *root).join(
+        tasks, tasks.c.id == placeholders.c.root_id
+    )
+    stays = left.where(
+        tasks.c.outcome.not_in(("ok", "warned")),
+        placeholders.c.undoable,
+        placeholders.c.state == "settled",
+        placeholders.c.external_id.is_not(None),
+        placeholders.c.undone_at.is_(None),
+    )
+    for it in tx.execute(stays):
+        lines = (it.error or {}).get("left_behind", ())
         named = [line.removeprefix("perhaps ").partition(" at ")[0] for line in lines]
-        for it in undo_rows.to_undo(tx, row.id):
-            what = it.result if isinstance(it.result, str) else it.external_id
-            if what not in named:
-                yield f"{_named(row)} leaves {it.id} behind, and names {named}"
+        what = it.result if isinstance(it.result, str) else it.external_id
+        if what not in named:
+            yield f"{it.command} “{it.title}” leaves {it.id} behind, and names {named}"
+
+
+_STEPS = sa.select(tasks).where(tasks.c.undoes_id.is_not(None))
 
 
 @rule("nothing is taken back but what its root's bad end asks for")
 def _taken_back(tx: Transaction) -> Iterator[str]:
-    rows = {row.id: row for row in tx.execute(sa.select(tasks))}
-    steps = {row.undoes_id: row for row in rows.values() if row.undoes_id is not None}
-    for it in tx.execute(sa.select(placeholders)):
-        step, root = steps.get(it.id), rows[it.root_id]
+    steps = {row.undoes_id: row for row in tx.execute(_STEPS)}
+    back = placeholders.c.undone_at.is_not(None) | placeholders.c.id.in_(steps)
+    these = sa.select(placeholders).where(back)
+    for it in tx.execute(these).all():
+        whose = sa.select(tasks).where(tasks.c.id == it.root_id)
+        step, root = steps.get(it.id), tx.execute(whose).one()
         well = step is not None and step.outcome in ("ok", "warned")
-        if step is None and it.undone_at is None:
-            continue
         if it.state != "settled" or not it.undoable:
             yield f"{it.id} is taken back, and was {it.state}"
         if root.step != "undo" or root.outcome in ("ok", "warned"):
@@ -259,6 +270,8 @@ def _taken_back(tx: Transaction) -> Iterator[str]:
 
 @rule("what came last is taken back first")
 def _in_reverse(tx: Transaction) -> Iterator[str]:
+    if tx.execute(_STEPS.limit(1)).first() is None:
+        return
     rows = list(tx.execute(sa.select(tasks)))
     own = {it.id: it.task_id for it in tx.execute(sa.select(placeholders))}
     above = {row.id: row.parent_id for row in rows}
