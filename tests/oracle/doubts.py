@@ -3,10 +3,12 @@ and what is in doubt is asked about and judged."""
 
 from earmark.domain.command import ExternalJob
 from earmark.domain.connector import EffectClass
+from tests.oracle.again import promise_again
+from tests.oracle.lost import hold
 from tests.oracle.model import Model
 from tests.oracle.site import AGAIN, OPERATIONS
 from tests.oracle.things import Effect, Error, Task
-from tests.oracle.workers import hold, promise_again, token_valid
+from tests.oracle.workers import token_valid
 
 #: A job that goes on although it was asked to stop is asked again, this often.
 ASK_EVERY = 30

@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, rule
 from earmark.domain.errors import EarmarkError, KeyReused, Rejected
 from earmark.engine import cancel, enqueue, forget, recover, resolve, retry
 from earmark.engine.expire import expire
-from tests.oracle import commands, doubts, people, undoing, workers
+from tests.oracle import commands, doubts, lost, people, undoing, workers
 from tests.oracle.bench import Bench
 from tests.oracle.deeds import (
     ANY_SCRIPT,
@@ -130,7 +130,7 @@ class Oracle(Bench):
             return
         if "silence" in meanwhile:
             recover.worker_silent(self.engine, worker, "it does not beat")
-            workers.worker_silent(self.model, worker)
+            lost.worker_silent(self.model, worker)
         root = claim.partition(" ")[0].partition("/")[0]
         if "cancel" in meanwhile and root in self.model.roots:
             self.cancel(root)
@@ -160,7 +160,7 @@ class Oracle(Bench):
             self.note("worker gone", True)
             return
         count = recover.worker_silent(self.engine, worker, "it does not beat")
-        assert count == workers.worker_silent(self.model, worker)
+        assert count == lost.worker_silent(self.model, worker)
         self.note("worker silent", count)
 
     @deed(3, seconds=st.sampled_from((0, 40, 120)))
@@ -168,7 +168,7 @@ class Oracle(Bench):
         """What comes round by the clock: deadlines, calls that hang, old keys."""
         self.pass_time(seconds)
         hung = recover.overdue(self.engine)
-        assert hung == workers.overdue(self.model)
+        assert hung == lost.overdue(self.model)
         late = expire(self.engine)
         assert late == people.expire(self.model)
         self.engine.write(enqueue.forget_old_keys)

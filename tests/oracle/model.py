@@ -2,9 +2,9 @@
 
 No store, no transactions, no threads: plain objects, which are in `things.py`. Here is
 how a task ends and who goes on then. How what was done is taken back is in
-`undoing.py`, what a worker does in `workers.py`, what is found out at a provider in
-`doubts.py`, and what people and clocks ask for in `people.py`. Where rules are named,
-they are the protocol's.
+`undoing.py`, what a worker does in `workers.py` and what becomes of it without one in
+`lost.py`, what is found out at a provider in `doubts.py`, and what people and clocks
+ask for in `people.py`. Where rules are named, they are the protocol's.
 """
 
 from collections import Counter

@@ -5,9 +5,10 @@ worker that wakes up late is one that is asked for its next step late."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from earmark.domain.command import Action, Command, Composite, ExternalJob, OnRestart
+from earmark.domain.command import Action, Command, Composite, ExternalJob
 from earmark.domain.lock import Lock
 from tests.oracle import undoing
+from tests.oracle.again import promise_again, tries, try_later, worth_it
 from tests.oracle.model import Model, plan_children
 from tests.oracle.site import AGAIN, LANDS, OPERATIONS
 from tests.oracle.things import Effect, Error, Send, Task, new_effect, waits_for_locks
@@ -376,111 +377,8 @@ def token_valid(effect: Effect, now: float) -> bool:
     return now < effect.first_sent + life.total_seconds() - 60
 
 
-def tries(task: Task) -> int:
-    """What only lost its worker was not tried."""
-    return max(task.tries - task.recoveries, 1)
-
-
-def worth_it(task: Task, code: str) -> bool:
-    """A definite failure that the policy names."""
-    policy = task.command.retry
-    return code in policy.on and not task.stop and tries(task) < policy.attempts
-
-
-def try_later(model: Model, task: Task) -> None:
-    pause = task.command.retry.pause(tries(task)).total_seconds()
-    task.state, task.run_after, task.deadline = "queued", model.now + pause, None
-    model.happened["will try again"] += 1
-
-
-def promise_again(model: Model, task: Task, code: str) -> bool:
-    """After a definite failure: a new effect."""
-    if not worth_it(task, code):
-        return False
-    assert isinstance(task.command, ExternalJob)
-    new_effect(task, task.command)
-    try_later(model, task)
-    model.happened["promised anew"] += 1
-    return True
-
-
 def raise_doubt(model: Model, task: Task, effect: Effect) -> None:
     effect.state, effect.due = "in_doubt", True
     effect.doubt_since = _first(effect.doubt_since, model.now)
     model.rest(task)
     model.happened["in doubt"] += 1
-
-
-def worker_gone(model: Model, worker: str) -> None:
-    """Proved: it sends nothing more (rule 1)."""
-    for _, effect in model.all_effects():
-        for send in effect.sends:
-            if send.sender == worker and send.over is None:
-                send.over = model.now
-    worker_silent(model, worker)
-
-
-def worker_silent(model: Model, worker: str) -> int:
-    """It may still wake up; what it runs is recovered."""
-    return _recover_all(model, [t for t in model.every() if t.worker == worker])
-
-
-def overdue(model: Model) -> int:
-    """A call past its deadline is hung (rule 6)."""
-    late = [t for t in model.every() if t.deadline is not None]
-    return _recover_all(model, [t for t in late if float(t.deadline or 0) < model.now])
-
-
-def _recover_all(model: Model, tasks: list[Task]) -> int:
-    left = [task for task in tasks if task.state == "running"]
-    for task in left:
-        _recover(model, task)
-    return len(left)
-
-
-def _recover(model: Model, task: Task) -> None:
-    """Nothing sent: queued again, or dropped as the command says. Sent: in doubt."""
-    task.recoveries += 1
-    model.happened["recovered"] += 1
-    resumed = task.step != "run" or task.undoes is not None
-    top = None if resumed else _to_fail(task)
-    if top is not None:
-        model.happened["failed on restart"] += 1
-        if top.verdict is None:
-            top.verdict, top.error = "failed", Error("interrupted")
-        model.stop(top, None)
-    effect = task.effect
-    unsent = effect is None or effect.state == "planned"
-    given_up = task.recoveries > MOST_RECOVERIES
-    if effect is not None and effect.state == "sending":
-        raise_doubt(model, task, effect)
-        if given_up:
-            hold(model, task, effect)
-    elif given_up and task.step == "undo":
-        undoing.hold(model, task)
-    elif given_up and unsent:
-        model.fail_unsent(task, "poison")
-    elif given_up:
-        assert effect is not None
-        hold(model, task, effect)
-    elif top is not None and unsent:
-        model.drop(task, "failed", Error("interrupted"))
-    else:
-        task.state, task.deadline, task.run_after = "queued", None, model.now
-
-
-def _to_fail(task: Task) -> Task | None:
-    """The highest of it and those above that is not to be resumed."""
-    chain: Task | None = task
-    found = None
-    while chain is not None:
-        found = chain if chain.command.on_restart is OnRestart.FAIL else found
-        chain = chain.parent
-    return found
-
-
-def hold(model: Model, task: Task, effect: Effect) -> None:
-    """A person decides (rule 4)."""
-    effect.state, effect.due, effect.decided = "held", False, False
-    task.state, task.deadline = "held", None
-    model.happened["held"] += 1
