@@ -32,11 +32,9 @@ from earmark.store import consoles as console_rows
 from earmark.store import inventory, orphans
 from earmark.store import placeholders as effects
 from earmark.store import tasks as rows
-from earmark.store.database import Transaction
 from earmark.store.schema import (
     consoles,
     disks,
-    placeholders,
     snapshots,
     templates,
     tenants,
@@ -86,11 +84,10 @@ class Faithful(Outside):
 
     def broken(self, engine: Engine) -> list[str]:
         there = self.ledger.counted()
-        undone = engine.read(_undone)
+        asked, taken = self.ledger.journal, self.ledger.taken
         return [
-            *(f"undone is gone: {it}" for it in undone - self.ledger.taken),
             *self.ledger.violations,
-            *invariants.broken_at_provider(engine, there, self.ledger.journal),
+            *invariants.broken_at_provider(engine, there, asked, taken=taken),
         ]
 
 
@@ -288,12 +285,6 @@ def plant_orphan(tx: EngineTx, provider_id: str) -> None:
             "last_seen_at": tx.now,
         },
     )
-
-
-def _undone(tx: Transaction) -> set[str]:
-    """The tokens of what we take for undone, of what was made."""
-    query = sa.select(placeholders.c.id).where(placeholders.c.undone_at.is_not(None))
-    return set(tx.execute(query).scalars())
 
 
 def ask_for_console(tx: EngineTx, provider_id: str) -> None:

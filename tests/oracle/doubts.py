@@ -3,9 +3,12 @@ and what is in doubt is asked about and judged."""
 
 from earmark.domain.command import ExternalJob
 from earmark.domain.connector import EffectClass
-from tests.oracle.model import Effect, Error, Model, Task
+from tests.oracle.again import promise_again
+from tests.oracle.lost import hold
+from tests.oracle.model import Model
 from tests.oracle.site import AGAIN, OPERATIONS
-from tests.oracle.workers import hold, promise_again, token_valid
+from tests.oracle.things import Effect, Error, Task
+from tests.oracle.workers import token_valid
 
 #: A job that goes on although it was asked to stop is asked again, this often.
 ASK_EVERY = 30
@@ -107,7 +110,7 @@ def settle(model: Model, task: Task, effect: Effect, status: str) -> None:
             # It was to fail, and was only followed: that is there now (rule 8).
             error = task.error or Error("failed")
             model.happened["too late"] += 1
-            model.fail(task, error.code, left=True)
+            model.fail(task, error.code)
     elif stopped:
         model.end(task, "cancelled")
     elif not promise_again(model, task, code):
