@@ -91,6 +91,12 @@ class Undone(Token):
         return Unmake(provider=self.provider, what=f"undo of {self.what}", lock=lock)
 
 
+class Named(Undone):
+    """The same, where the name decides whether it is there."""
+
+    operation = "identity"
+
+
 class Passing(Undone):
     """Leaves nothing behind."""
 
@@ -196,7 +202,7 @@ class BrokenPlan(Plan):
 
 ALL: tuple[type[Command[Any]], ...] = (
     Token, Tag, Absolute, Blind, OrFail, InTurn, Soon, Quick, Special, Newer, Look,
-    Undone, Passing, Plan, PlanOrFail, PlanInTurn, QuickPlan, BrokenPlan,
+    Undone, Named, Passing, Plan, PlanOrFail, PlanInTurn, QuickPlan, BrokenPlan,
 )  # fmt: skip
 #: With what only an undo asks for.
 KNOWN: tuple[type[Command[Any]], ...] = (*ALL, Unmake)

@@ -114,7 +114,7 @@ def settle(model: Model, task: Task, effect: Effect, status: str) -> None:
     elif stopped:
         model.end(task, "cancelled")
     elif not promise_again(model, task, code):
-        model.end(task, "failed", Error(code))
+        model.fail(task, code)
 
 
 def _look(model: Model, task: Task, effect: Effect, stop: bool) -> None:
@@ -157,17 +157,18 @@ def _judge(
     left = [one.at if one.over is None else one.over for one in effect.sends]
     visible = max(left, default=model.now) + operation.visibility_lag.total_seconds()
     landed = effect.landed_by()
-    may_send = operation.repeatable and not stop and token_valid(effect, model.now)
+    refused = effect.sends[-1].refused if effect.sends and not stop else ""
+    may_send = operation.repeatable and not stop and not refused
     if model.now < visible:
         verdict = "wait"
     elif effect.handle is not None:
         verdict = "hold"
-    elif may_send:
+    elif may_send and token_valid(effect, model.now):
         verdict = "send"
     elif landed is None or model.now < landed:
         verdict = "wait"
     else:
-        verdict = "plan"
+        verdict = "refuse" if refused else "plan"
     in_vain = len(effect.sends) >= MOST_SENDS and (overdue or verdict == "plan")
     if (overdue and verdict == "wait") or (in_vain and verdict in ("send", "plan")):
         verdict = "hold"
@@ -181,6 +182,11 @@ def _conclude(model: Model, task: Task, effect: Effect, verdict: str) -> None:
     elif verdict == "send" and not task.stop:
         effect.resend, effect.due = True, False
         task.state = "queued"
+    elif verdict == "refuse":
+        code = effect.sends[-1].refused
+        effect.state, effect.due = "refused", False
+        if not promise_again(model, task, code):
+            model.end(task, "failed", Error(code))
     elif verdict == "plan" and task.stop:
         effect.state, effect.due = "dropped", False
         model.end(task, "cancelled")

@@ -25,6 +25,8 @@ class Send:
     at: float
     over: float | None = None
     answered: bool = False
+    #: The code of a definite no.
+    refused: str = ""
 
 
 @dataclass
@@ -64,6 +66,16 @@ class Effect:
         horizon = OPERATIONS[self.effect].max_in_flight.total_seconds()
         unanswered = (one for one in self.sends if not one.answered)
         return max((float(it.over or 0) + horizon for it in unanswered), default=-1.0)
+
+    def may_come_again_until(self, now: float) -> float | None:
+        """Until when a request that was overtaken by another may still arrive; None
+        when none can, or the provider knows its token."""
+        if self.effect is EffectClass.TOKEN or len(self.sends) < 2:
+            return None
+        landed = self.landed_by()
+        if landed is None:
+            return now + OPERATIONS[self.effect].poll_seconds
+        return landed if landed > now else None
 
 
 @dataclass

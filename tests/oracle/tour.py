@@ -81,6 +81,9 @@ UNDO: tuple[tuple[Step, ...], ...] = (
      _decide("r1", "leave-behind")),
     (*_TO_UNDO, _work(), _ends("r1/undo0#0/0", "vanished"), _POLL, _LATER, _POLL,
      _decide("r1/undo0", "watch"), *_goes_on(1)),
+    # A request that was overtaken by another may still arrive.
+    (_ask("BrokenPlan", "Named"), _work(), _work("lost, gone"), _POLL, _work(),
+     _ends("r1/a#0/0", "done"), _POLL, _work(), _work(), _LATER, *_goes_on(3)),
     # Its locks come late.
     (("enqueue", {"ask": Ask(kind="BrokenPlan", parts=(
         Part(kind="Undone", lock="s:a"),))}), _ask("Tag", lock="s:a"),
@@ -98,6 +101,7 @@ ELSE: tuple[tuple[Step, ...], ...] = (
     (_ask("Token"), _overtake("send.answered", "accepts", "silence"), _POLL),
     (_ask("Token"), _overtake("landed", "accepts", "silence, work")),
     (_ask("Token"), _overtake("asked", "lost, gone", "silence"), _POLL),
+    (_ask("Token"), _work("lost, gone"), _POLL, _work("refuses"), _POLL, _LATER, _POLL),
     (_ask("Token"), _overtake("bind.committed", "accepts", "nothing")),
     (_ask("Tag"), _overtake("plan.committed", "accepts", "cancel")),
     (_ask("Tag"), _overtake("plan.committed", "accepts", "silence, work")),

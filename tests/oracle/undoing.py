@@ -50,6 +50,12 @@ def plan(model: "Model", root: Task, *, raises: bool) -> bool:
         if raises:
             _not_planned(model, root)
             return False
+        untils = [effect.may_come_again_until(model.now) for _, effect in last]
+        until = max((it for it in untils if it is not None), default=None)
+        if until is not None:
+            model.happened["taken back later"] += 1
+            root.state, root.run_after, root.deadline = "queued", until, None
+            return True
         before = len(root.steps)
         for task, effect in last:
             _take_back(model, root, task, effect)
@@ -122,14 +128,22 @@ def _left_behind(task: Task) -> Iterator[str]:
             perhaps = not effect.ended_well or effect.id in unsure
             if effect.state == "watched" or (effect.id in stays and perhaps):
                 yield f"perhaps {_title(part)}"
-            elif effect.id in stays or _leaves_something(task, effect):
+            elif effect.id in stays or (effect.ended_well and _stays(task, effect)):
                 yield _title(part)
+            elif _is_half(effect) and _stays(task, effect):
+                yield f"perhaps {_title(part)}"
 
 
-def _leaves_something(task: Task, effect: Effect) -> bool:
-    thing = effect.ended_well and effect.effect is not EffectClass.ABSOLUTE
+def _is_half(effect: Effect) -> bool:
+    """Accepted, and its job did not end well, as far as no person knows better."""
+    half = effect.state == "settled" and not effect.ended_well
+    return half and effect.handle is not None and not effect.decided
+
+
+def _stays(task: Task, effect: Effect) -> bool:
     later = effect.undoable and task.parent is not None
-    return thing and not effect.undone and not later
+    gone = effect.effect is EffectClass.ABSOLUTE or effect.undone
+    return not gone and not later
 
 
 def _title(task: Task) -> str:

@@ -324,8 +324,11 @@ class Attempt:
         if not self._in_time(effect, send):
             model.happened["a late answer named none"] += 1
             send.over = _first(send.over, model.now)
-            send.answered = refused and not in_doubt_before
+            if refused:
+                send.answered, send.refused = True, _code(script)
             return
+        if refused:
+            send.answered, send.refused = True, _code(script)
         if in_doubt_before or not (unsent or refused):
             if unsent:
                 effect.sends.remove(send)
@@ -342,7 +345,7 @@ class Attempt:
             else:
                 model.drop(task, "failed", Error(_code(script)))
         else:
-            send.answered, send.over = True, _first(send.over, model.now)
+            send.over = _first(send.over, model.now)
             effect.state = "refused"
             if not promise_again(model, task, _code(script)):
                 model.end(task, "failed", Error(_code(script)))
