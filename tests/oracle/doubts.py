@@ -80,16 +80,14 @@ def _follow(model: Model, task: Task, effect: Effect) -> None:
     status = model.site.status(str(effect.handle))
     if status == "running":
         effect.doubt_since = None
-    elif status == "done":
+    elif status in ("done", "failed", AGAIN):
         landed = effect.landed_by()
         absolute = effect.effect is EffectClass.ABSOLUTE
         if absolute and (landed is None or landed > model.now):
-            # What was never answered may take it back (rule 12).
+            # What was never answered may bring it about, or take it back (rule 12).
             model.happened["reached, and may be undone"] += 1
         else:
             settle(model, task, effect, status)
-    elif status in ("failed", AGAIN):
-        settle(model, task, effect, status)
     else:
         effect.state = "in_doubt"
         if effect.doubt_since is None:
