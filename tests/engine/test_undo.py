@@ -22,6 +22,7 @@ from earmark.domain.errors import Refused, RegistrationRefused, Rejected
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Running
 from earmark.domain.refs import ProviderRef
+from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Task
 from earmark.engine import cancel as cancelling
 from earmark.engine import not_undone, resolve
@@ -592,9 +593,10 @@ def test_a_doubt_of_a_step_is_found_out_first(stage: Stage) -> None:
     assert [it.kind for it in seen] == ["sending", "doubt", "probe"]
 
 
-def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
+@pytest.mark.parametrize("found", [False, True])
+def test_left_behind_is_told_by_what_was_watched_too(stage: Stage, found: bool) -> None:
     """A person gave up waiting for one; it may be there, and stand on what was done
-    before it: that stays too, and is named."""
+    before it: that stays too, and is named. A sweep may have found it meanwhile."""
 
     class Blind(Make):
         title = "Make {what}, blindly"
@@ -620,12 +622,56 @@ def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
     root = stage.ask(kind(provider="scripted", plan=""))
     stage.work()
     resolve.resolve(stage.engine, held_step(stage).id, Decision.WATCH, "ada")
+    if found:
+        lost = next(e for e in stage.effects() if e.state == PlaceholderState.WATCHED)
+        stage.engine.write(lambda tx: found_by_a_sweep(tx, lost.id))
     stage.work()
     now = stage.task(root)
     assert (now.outcome, there(stage)) == ("interrupted", ["a"])
-    stays, perhaps = (now.error or {})["left_behind"]
+    stays, other = (now.error or {})["left_behind"]
     assert stays.startswith("a! at ")
-    assert perhaps.startswith("perhaps none ")
+    assert other.startswith("none " if found else "perhaps none ")
     every = stage.engine.read(lambda tx: tasks.descendants(tx, root.id))
     assert all(task.done for task in every)
     honest(stage)
+
+
+def found_by_a_sweep(tx: Transaction, token: str) -> None:
+    effect = placeholders.get(tx, token)
+    placeholders.move(tx, effect, PlaceholderState.ORPHAN)
+
+
+def test_a_deadline_says_once_what_came_of_it(stage: Stage) -> None:
+    """What is left behind is said at the end: before that it may be taken back."""
+    hasty = stage.vary(Tower, deadlines=Deadlines(run=0.001))
+    root = stage.ask(hasty(provider="scripted", plan="a>b>c"))
+    for _ in range(2):
+        for claimed in stage.claim():
+            perform(stage.engine, claimed)
+    stage.check()
+    early = sa.update(table).where(table.c.id == root.id)
+    stage.engine.write(
+        lambda tx: tx.execute(early.values(deadline_at=tx.now - timedelta(seconds=9)))
+    )
+    assert expire(stage.engine) == 1
+    stage.work()
+    now = stage.task(root)
+    assert (now.outcome, there(stage)) == ("failed", [])
+    assert "Left behind" not in now.message
+    assert now.message.count("Not done: ") == 1
+
+
+def test_the_order_is_that_of_the_plans_whatever_the_clock_said(stage: Stage) -> None:
+    root = stage.ask(tower("a", then="c", broken=True))
+    for _ in range(6):
+        for claimed in stage.claim():
+            perform(stage.engine, claimed)
+        stage.check()
+        if len(stage.tasks()) == 3:
+            break
+    early = sa.update(table).where(table.c.params["what"].as_string() == "c")
+    stage.engine.write(
+        lambda tx: tx.execute(early.values(created_at=tx.now - timedelta(days=1)))
+    )
+    stage.work()
+    assert (stage.task(root).outcome, undone(stage)) == ("failed", ["c", "a"])

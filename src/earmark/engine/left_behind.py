@@ -8,7 +8,7 @@ from earmark.domain.connector import EffectClass
 from earmark.domain.states import Outcome, PlaceholderState, Step
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.end import End
-from earmark.store import images, inventory, placeholders, tasks
+from earmark.store import claims, images, inventory, placeholders, tasks
 from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 
@@ -84,6 +84,7 @@ class _Family:
             self._tx, [task.id for task in every if task.undoes_id is None]
         )
         titles = {task.id: task.title for task in every}
+        by_id = {effect.id: effect for effect in effects}
         stays = self._not_taken_back()
         for effect in effects:
             title = titles[effect.task_id]
@@ -91,10 +92,18 @@ class _Family:
             unsure = effect.id in stays and half
             if unsure or effect.state is PlaceholderState.WATCHED:
                 yield f"perhaps {self._named(effect, title)}"
+            elif effect.state is PlaceholderState.ORPHAN:
+                yield f"{self._named(effect, title)}, found since"
             elif effect.id in stays or self._leaves_something(effect):
                 yield self._named(effect, title)
             elif self._leaves_a_half(effect):
                 yield f"perhaps a part of {self._named(effect, title)}"
+        for effect_id, spares in claims.spares(self._tx, by_id).items():
+            effect = by_id[effect_id]
+            where = inventory.name_of(self._tx, "provider", effect.provider_id)
+            for spare in sorted(spares):
+                title = titles[effect.task_id]
+                yield f"{spare} at {where}, one too many (“{title}”)"
 
     def _not_taken_back(self) -> set[str]:
         """What the undo was for, and a person decided not to wait for any more."""
