@@ -165,6 +165,13 @@ class MakeMarkedThing(MakeThing):
         return ctx.connect(Things).create_marked(self.name, mark=ctx.token)
 
 
+class MakeThingWithMark(MakeMarkedThing):
+    """Right: the whole mark is inside, and is what the look shows."""
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).create_marked(self.name, mark=ctx.mark)
+
+
 class MakeNamedThing(MakeThing):
     """Right: we choose the name, from the token."""
 
@@ -299,6 +306,11 @@ class FindsByName(MakeMarkedThing):
     def find(self, ctx: Ctx) -> Sequence[Found]:
         things = ctx.connect(Things).all()
         return [Found(it.id, mark=ctx.token) for it in things if it.name == self.name]
+
+
+class FindsByNameAndMark(FindsByName):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return [Found(one.id, mark=ctx.mark) for one in super().find(ctx)]
 
 
 class Hopes(MakeMarkedThing):

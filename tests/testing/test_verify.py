@@ -28,6 +28,7 @@ WRONG = (
     (acme.ForgetsUndo(), Mistake.NO_UNDO),
     (acme.ForgetsUndoAlone(), Mistake.NO_UNDO),
     (acme.FindsByName(), Mistake.BY_NAME),
+    (acme.FindsByNameAndMark(), Mistake.BY_NAME),
     (acme.Hopes(), Mistake.DOUBLED),
 )
 named: Any = lambda it: type(it).__name__ if isinstance(it, Command) else ""  # noqa: E731
@@ -51,6 +52,11 @@ def test_a_plan_that_takes_back_what_it_did_leaves_nothing() -> None:
 @pytest.mark.slow
 def test_a_plan_that_takes_back_what_it_did_passes() -> None:
     assert verify(acme.MakePair(), world=FakeAcme(), schedules=10).ok
+
+
+def test_the_whole_mark_is_adopted() -> None:
+    report = verify(acme.MakeThingWithMark(), world=FakeAcme(), replay="lose=1")
+    assert (report.ok, report.held) == (True, 0)
 
 
 def test_what_may_be_left_is_no_mistake() -> None:

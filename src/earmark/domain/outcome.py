@@ -73,10 +73,11 @@ Progress = Running | Done[Any] | Failed
 class Found:
     """One candidate that a `find` saw at the provider; the engine judges it.
 
-    `mark` is the token or mark that the provider shows inside the object, which is the
-    proof that it is ours; None when it shows none. `done` when the look already saw
-    the end. For class `tasks`, which shows no mark, return only what fits the request's
-    description: it counts as ours if it was not there before the first send.
+    `mark` is what the provider shows inside the object: the token alone, or our whole
+    mark, as `send` wrote `ctx.token` or `ctx.mark` into it. It is the proof that it is
+    ours; None when it shows none. `done` when the look already saw the end. For class
+    `tasks`, which shows no mark, return only what fits the request's description: it
+    counts as ours if it was not there before the first send.
     """
 
     id: str

@@ -7,6 +7,7 @@ from typing import Any
 from earmark.domain.command import Child, Command
 from earmark.domain.connector import EffectClass
 from earmark.domain.errors import NotSent, Refused
+from earmark.domain.mark import Mark
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.runtime import Engine
 from earmark.testing.checks import Wrong
@@ -93,8 +94,9 @@ class Edge:
         """What is said to bear the token of a request that never arrived cannot."""
         if self._wire.seen.arrived[token] or effect == EffectClass.ABSOLUTE:
             return
+        ours = (token, str(Mark(self._engine.installation, token)))
         for one in found:
-            if getattr(one, "mark", None) == token:
+            if getattr(one, "mark", None) in ours:
                 text = (
                     f"{whose}.find gave {one.id} the mark of a request that never "
                     f"arrived."
