@@ -18,11 +18,28 @@ class Mistake(StrEnum):
     GUESSES = "guesses on timeout"
     NO_UNDO = "forgets undo"
     BY_NAME = "finds by name alone"
+    NOT_FOUND = "does not find its own"
     DOUBLED = "does it twice"
     LOST = "reports what is not there"
     ENDS_BADLY = "ends badly"
     UNENDED = "never ends"
     BROKEN = "breaks an invariant"
+
+
+#: What to do about each.
+_ADVICE = {
+    Mistake.NO_TOKEN: "hand ctx.token or ctx.mark on in `send`, and make names of it.",
+    Mistake.GUESSES: "let the exception out of `send`: it is doubt, and is found out.",
+    Mistake.NO_UNDO: "write `undo`, or say may_leave=.",
+    Mistake.BY_NAME: "give as mark only what the provider shows inside the object.",
+    Mistake.NOT_FOUND: "let `find` return Found(…, mark=…), with the token or mark "
+    "that the provider shows inside the object.",
+    Mistake.DOUBLED: "let `find` return what is there, or declare another class.",
+    Mistake.LOST: "let `poll` and `find` say Done only when it is really there.",
+    Mistake.ENDS_BADLY: "see below what it ended with; an exception of your own?",
+    Mistake.UNENDED: "let `poll` come to an end: it says Running for ever.",
+    Mistake.BROKEN: "this is a mistake of Earmark's own: please report it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +117,8 @@ class VerificationFailed(AssertionError):
 def _first(finding: Finding) -> list[str]:
     lines = _wrapped(f"1. {finding.mistake}: {finding.text}")
     lines += _wrapped(f"   when {finding.when}")
-    return lines + [f"   and so it {told}" for told in finding.told[:2]]
+    lines += [f"   and so it {told}" for told in finding.told[:2]]
+    return lines + _wrapped(f"   do: {_ADVICE[finding.mistake]}")
 
 
 def _further(number: int, finding: Finding) -> list[str]:
