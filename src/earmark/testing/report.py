@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from earmark.testing.story import fitted
+
 #: One screen: so many columns, so many lines.
 WIDTH, HEIGHT = 100, 24
-_STORY = 12
 _SHOWN = 3
 
 
@@ -89,8 +90,8 @@ class Report:
         if self.findings:
             first = self.findings[0]
             lines.append("How the first went:")
-            room = min(_STORY, HEIGHT - 1 - len(lines))
-            lines += [f"  {line}" for line in _middle_out(first.story, room)]
+            told = fitted(first.story, HEIGHT - 1 - len(lines), WIDTH - 2)
+            lines += [f"  {line}" for line in told]
             lines.append(f'Play it again: verify(…, replay="{first.schedule}")')
         else:
             lines += [f"held: {why}" for why in self.why_held[:_SHOWN]]
@@ -139,11 +140,3 @@ def _wrapped(line: str) -> list[str]:
 def _cut(line: str) -> str:
     line = line.replace("\n", " ")
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-def _middle_out(story: Sequence[str], room: int) -> Sequence[str]:
-    """At most so many lines: how it began, and how it ended."""
-    if len(story) <= room:
-        return story
-    begin = room // 3
-    return [*story[:begin], "…", *story[begin + 1 - room :]]
