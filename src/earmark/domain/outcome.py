@@ -54,12 +54,14 @@ class Undone:
     """An effect that is to be taken back, as `tx.undone` shows it to `undo`.
 
     `token` and `job`: what it was asked for with, and the provider's handle of it.
-    `request`: what `prepare` returned. `result`: what its job returned; None when that
-    did not end well, so that something may be there half-way, or nothing. `listed_at`:
-    from when on the provider's lists show what is there of it.
+    `mark`: the whole text of our mark, as `ctx.mark` was in its `send`. `request`: what
+    `prepare` returned. `result`: what its job returned; None when that did not end
+    well, so that something may be there half-way, or nothing. `listed_at`: from when
+    on the provider's lists show what is there of it.
     """
 
     token: str
+    mark: str
     job: str
     request: Any
     result: Any
