@@ -32,6 +32,8 @@ WRONG = (
     (acme.FindsByName(), Mistake.BY_NAME),
     (acme.FindsByNameAndMark(), Mistake.BY_NAME),
     (acme.Hopes(), Mistake.DOUBLED),
+    (acme.SeesNothing(), Mistake.NOT_FOUND),
+    (acme.SeesNoName(), Mistake.NOT_FOUND),
 )
 #: What is there is held in the end, and what the look for it answered.
 NEVER_FINDS = (
