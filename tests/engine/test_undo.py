@@ -38,7 +38,7 @@ from earmark.store.database import Transaction
 from earmark.store.schema import sends
 from earmark.store.schema import tasks as table
 from earmark.testing import invariants
-from tests.engine.world import Make, Stage, World
+from tests.engine.world import Make, MakeBadly, Stage, World
 
 
 class Unmake(Make):
@@ -675,3 +675,20 @@ def test_the_order_is_that_of_the_plans_whatever_the_clock_said(stage: Stage) ->
     )
     stage.work()
     assert (stage.task(root).outcome, undone(stage)) == ("failed", ["c", "a"])
+
+
+def test_undo_is_told_the_mark_that_the_thing_carries(stage: Stage) -> None:
+    marks, told = [], []
+
+    def send(what: str, ctx: Ctx) -> str:
+        marks.append(ctx.mark)
+        return stage.world.make(what, ctx)
+
+    def undo(self: Any, tx: Tx, job: str) -> None:
+        told.append(tx.undone.mark)
+
+    stage.world.on_send = send
+    ended = stage.run(stage.vary(MakeBadly, undo=undo)(provider="p-1", what="a"))
+    assert ended.outcome == "failed"
+    assert told == marks
+    assert len(told) == 1

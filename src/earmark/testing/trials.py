@@ -19,6 +19,7 @@ from earmark.testing.drive import Driver, Ran
 from earmark.testing.edge import Edge
 from earmark.testing.house import add_world, config_of, open_house
 from earmark.testing.instants import instants_of
+from earmark.testing.looks import unfound
 from earmark.testing.report import Finding, Mistake
 from earmark.testing.schedule import SAID, Fault, Schedule
 from earmark.testing.wire import Seen, Wire
@@ -29,7 +30,7 @@ Given = Callable[[Tx], None]
 #: Rounds in which nothing moves: a job may say so often that it is still running.
 _PATIENCE = 24
 #: Seen where it is made; what else is wrong then is what came of it.
-_CAUSES = (Mistake.NO_TOKEN, Mistake.GUESSES, Mistake.BY_NAME)
+_CAUSES = (Mistake.NO_TOKEN, Mistake.GUESSES, Mistake.BY_NAME, Mistake.NOT_FOUND)
 
 
 class Trials:
@@ -130,6 +131,12 @@ class Trials:
 
     def _note(self, schedule: Schedule, ran: Ran, after: Aftermath) -> None:
         wrong = [*self._edge.wrong, *checks.without_token(after)]
+        wrong += unfound(
+            after,
+            self._edge.looks,
+            self._engine.installation,
+            strangers=schedule.strangers,
+        )
         wrong += checks.doubled(after, self._usual)
         wrong += checks.lost(after, self._usual)
         wrong += checks.left_behind(after, schedule, self._may_leave)

@@ -3,6 +3,9 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from operator import methodcaller
 from typing import Any
 
 from earmark.domain.authoring import Tx
@@ -16,6 +19,7 @@ from earmark.testing.trials import Trials, trials_of
 from earmark.testing.wire import Seen
 from earmark.testing.world import World
 
+_LOOK_BEGINS = (".find begins", ".find_many begins")
 #: A single disturbance, with how many instants and reads the run then met.
 Single = tuple[Schedule, int, int]
 
@@ -42,13 +46,15 @@ def verify(
     First each call of a client inside `send` is dropped, loses its reply, arrives late,
     arrives twice where the class allows it, and is refused; each read is cut, and each
     `finish` raises. Then the worker is killed at every instant, and the command is
-    cancelled at every boundary. Then pairs of these are drawn: so many `schedules`,
-    with this `seed`. It goes no further than to where something was found. `replay`:
-    nothing but that schedule, from a report.
+    cancelled at every boundary, and in doubt. Then pairs of these are drawn: so many
+    `schedules`, with this `seed`. It goes no further than to where something was found.
+    `replay`: nothing but that schedule, from a report.
 
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
     """
+    # For pytest: what failed is the author's, and the report says how.
+    __tracebackhide__ = methodcaller("errisinstance", VerificationFailed)
     if worlds is None and world is None:
         raise BadInput("verify needs a world to run in.", hint="verify(…, world=…)")
     named = {"world": world, **(worlds or {})} if world is not None else worlds or {}
@@ -85,9 +91,13 @@ def _every(trials: Trials, most: int, seed: int) -> None:
     if not trials.well:
         return  # what does not go well alone shows nothing more when it is disturbed
     singles: list[Single] = []
-    for phase in (_faults(seen), [*_kills(met), *_cancels(met)]):
+    lost: list[tuple[Schedule, list[str]]] = []
+    ends = chain(_kills(met), _cancels(met), _cancels_in_doubt(lost))
+    for phase in (_faults(seen), ends):
         for schedule in phase:
             instants = trials.run(schedule)
+            if schedule.faults and schedule.faults[0][0] is Fault.LOSE:
+                lost.append((schedule, instants))
             singles.append((schedule, len(instants), len(trials.seen.reads)))
         if trials.findings:
             return  # more would be consequences, or hard to tell from them
@@ -122,6 +132,16 @@ def _kills(met: list[str]) -> Iterator[Schedule]:
 def _cancels(met: list[str]) -> Iterator[Schedule]:
     for number in range(boundaries(met)):
         yield Schedule(cancel_at=number)
+
+
+def _cancels_in_doubt(
+    lost: Iterable[tuple[Schedule, list[str]]],
+) -> Iterator[Schedule]:
+    """Right before the first look: what that does not show is not sent again then."""
+    for schedule, met in list(lost):
+        looks = (n for n, name in enumerate(met) if name.endswith(_LOOK_BEGINS))
+        if not schedule.strangers and (first := next(looks, 0)):
+            yield replace(schedule, cancel_at=boundaries(met[:first]) - 1)
 
 
 def _drawn(singles: list[Single], most: int, seed: int) -> Iterator[Schedule]:
