@@ -101,6 +101,8 @@ class TaskFace:
     version: int
     expected: Expected | None = None
     """Where somebody follows it, and past runs of its kind tell."""
+    stoppable: bool = False
+    """Whether a person can ask it to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +338,7 @@ def _face(
         started_at=task.started_at,
         finished_at=task.finished_at,
         version=task.version,
+        stoppable=task.stoppable,
     )
 
 

@@ -53,11 +53,22 @@ _PERSON = Offer(
 )
 
 
+def refusal(task: Task) -> str:
+    """Why it cannot be cancelled, in words; empty when it can."""
+    if task.stoppable:
+        return ""
+    if task.done:
+        return "It has ended already."
+    if not task.is_root:
+        return "It is a part of another task; cancel that one."
+    if task.step is Step.UNDO:
+        return "What it did is being taken back already, and that is not cancelled."
+    return f"It was asked to stop already, by {task.cancelled_by}."
+
+
 def offer(tx: Transaction, task: Task) -> Offer | None:
-    """What cancelling would mean; None when it cannot be (ended, a child, asked to stop
-    or being undone already)."""
-    asked = task.cancelled_by is not None or task.step is Step.UNDO
-    if task.done or not task.is_root or asked:
+    """What cancelling would mean; None when it cannot be, for its `refusal`."""
+    if not task.stoppable:
         return None
     effects = placeholders.open_of_root(tx, task.id)
     states = {effect.state for effect in effects}

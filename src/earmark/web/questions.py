@@ -1,7 +1,7 @@
 """What is asked before it is done: what it means now, in the engine's own words."""
 
 from earmark.domain.task import Task
-from earmark.engine.cancel import Offer
+from earmark.engine.cancel import Offer, refusal
 from earmark.engine.evidence import Case
 from earmark.engine.resolve import Choice, Decision
 from earmark.web.orphans import OrphanView
@@ -13,16 +13,11 @@ ASKED_FIRST = (Decision.SEND_AGAIN, Decision.WATCH, Decision.LEAVE_BEHIND)
 
 def of_cancel(task: Task, offered: Offer | None) -> Question:
     """Ask whether a task is to stop; without an offer, say why it cannot."""
-    if task.done:
-        text = "It has ended already: there is nothing left to cancel."
-    elif not task.is_root:
-        text = "This is a part of another task: cancel that one."
-    else:
-        text = "It was asked to stop already."
+    title = f"“{task.title}”"
     return Question(
         name="cancel",
-        title=f"Cancel “{task.title}”?",
-        text=offered.text if offered else text,
+        title=f"Cancel {title}?" if offered else f"{title} cannot be cancelled",
+        text=offered.text if offered else refusal(task),
         action=f"/tasks/{task.id}/cancel",
         word="Cancel the task" if offered else "",
         back=f"/tasks/{task.id}",

@@ -85,6 +85,8 @@ class TaskView:
     cancelled_by: str | None = None
     expected: Expected | None = None
     """Filled in where a page follows the task; None of too few past runs."""
+    stoppable: bool = False
+    """Whether it can be asked to stop, and was not yet."""
 
     @property
     def href(self) -> str:
@@ -100,11 +102,6 @@ class TaskView:
     def over(self) -> bool:
         """Whether waiting helps no more: it has ended, or a person must decide."""
         return self.done or self.state == TaskState.HELD
-
-    @property
-    def stoppable(self) -> bool:
-        """Whether it can be asked to stop, and was not yet."""
-        return self.parent is None and not self.done and self.cancelled_by is None
 
     @property
     def retryable(self) -> bool:

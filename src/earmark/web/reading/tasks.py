@@ -90,6 +90,7 @@ def view(face: browse.TaskFace) -> TaskView:
         retried_by=face.retried_by,
         cancelled_by=face.cancelled_by,
         expected=face.expected,
+        stoppable=face.stoppable,
     )
 
 
