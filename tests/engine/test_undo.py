@@ -272,12 +272,36 @@ def test_cancelled(stage: Stage) -> None:
     stage.check()
     offer = stage.engine.read(lambda tx: cancelling.offer(tx, stage.task(root)))
     assert offer is not None
-    assert "taken back: 1 effect." in offer.text
+    assert "(1 effect) is taken back" in offer.text
     cancel(stage.engine, root.id, "ada")
     stage.work()
     now = stage.task(root)
     assert (now.outcome, undone(stage), there(stage)) == ("cancelled", ["a"], [])
     honest(stage)
+
+
+def test_cancelled_too_late(stage: Stage) -> None:
+    """What is under way ends well all the same: then nothing is taken back, and the
+    offer has not promised that."""
+
+    def poll(job: str) -> Any:
+        return Running(1) if stage.world.sent[-1] == "b" else stage.world.jobs[job]
+
+    stage.world.on_poll = poll
+    root = stage.ask(tower("a>b"))
+    stage.work(rounds=6)
+    assert stage.world.sent == ["a", "b"]
+    offer = stage.engine.read(lambda tx: cancelling.offer(tx, stage.task(root)))
+    assert offer is not None
+    assert "unless all the rest ends well all the same" in offer.text
+    asked = cancel(stage.engine, root.id, "ada")
+    assert cancelling.asked_by(asked.outcome, "ada") == ("asked to cancel by", "ada")
+    stage.world.on_poll = None
+    stage.work()
+    now = stage.task(root)
+    assert (now.outcome, undone(stage), there(stage)) == ("ok", [], ["a", "b"])
+    label = cancelling.asked_by(now.outcome, "ada")
+    assert label == ("asked to cancel by", "ada, too late")
 
 
 def test_one_that_is_being_undone_cannot_be_cancelled(stage: Stage) -> None:

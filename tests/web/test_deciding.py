@@ -156,7 +156,7 @@ def test_the_dialog_says_what_a_cancel_means_now(desk: Desk) -> None:
     assert running != queued
     desk.send(f"/tasks/{task.id}/cancel")
     assert meaning() not in (queued, running)
-    assert "Cancelled by" in desk.page(f"/tasks/{task.id}")
+    assert "Asked to cancel by" in desk.page(f"/tasks/{task.id}")
 
 
 def test_what_was_never_sent_is_cancelled_at_once(desk: Desk) -> None:

@@ -94,7 +94,7 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "expected": task.expected.text if task.expected else "",
         "object": f"{task.object.type} {task.object.name}" if task.object else "",
         "asked by": task.user,
-        "cancelled by": task.cancelled_by or "",
+        **_asked_to_stop(task),
         "cancel": offered.text if offered else "",
         "takes back": task.undoes or "",
         "retry of": task.retry_of or "",
@@ -106,6 +106,13 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "started": moment(task.started_at) if task.started_at else "",
         "finished": moment(task.finished_at) if task.finished_at else "",
     }
+
+
+def _asked_to_stop(task: TaskFace) -> dict[str, str]:
+    if task.cancelled_by is None:
+        return {}
+    label, who = cancel.asked_by(task.outcome, task.cancelled_by)
+    return {label: who}
 
 
 def _waiting(reason: WaitingFor) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from earmark.domain.states import Outcome, TaskState
+from earmark.engine.cancel import asked_by
 from earmark.engine.pace import Expected
 
 #: What is known of a worker's process.
@@ -102,6 +103,15 @@ class TaskView:
     def over(self) -> bool:
         """Whether waiting helps no more: it has ended, or a person must decide."""
         return self.done or self.state == TaskState.HELD
+
+    @property
+    def asked_to_stop(self) -> tuple[str, str] | None:
+        """A label, and who asked it to stop, if anybody did."""
+        if self.cancelled_by is None:
+            return None
+        return asked_by(
+            Outcome(self.outcome) if self.outcome else None, self.cancelled_by
+        )
 
     @property
     def retryable(self) -> bool:
