@@ -259,6 +259,13 @@ def test_its_locks_stay_until_all_is_undone(stage: Stage) -> None:
     stage.work()
     assert stage.task(root).state == "undoing"
     assert stage.locked("tower") == [root.id]
+    (step,) = [task for task in stage.tasks() if task.undoes_id is not None]
+    now = stage.task(root)
+    why = stage.engine.read(lambda tx: waiting_for(tx, [now]))[root.id]
+    assert why.text == "1 of 1 steps back to end"
+    assert (why.since, now.started_at) == (step.created_at, now.started_at)
+    assert now.started_at is not None
+    assert why.since > now.started_at, "since the undo, not since the task began"
     stage.world.on_poll = None
     stage.work()
     assert (stage.task(root).outcome, stage.locked("tower")) == ("failed", [])
