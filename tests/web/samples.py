@@ -376,7 +376,7 @@ SWEEPS = (
         LAB,
         SweepState.OK,
         ago(minutes=4),
-        "41 with our mark, 2 orphans, 1 missing, 7 of another installation.",
+        "41 with our mark, 2 orphans open now, 1 missing, 7 of another installation.",
         7,
     ),
     SweepView(

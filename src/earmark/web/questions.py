@@ -4,7 +4,6 @@ from earmark.domain.task import Task
 from earmark.engine.cancel import Offer, refusal
 from earmark.engine.evidence import Case
 from earmark.engine.resolve import Choice, Decision
-from earmark.web.orphans import OrphanView
 from earmark.web.pages import Question
 
 #: What may happen twice, or is not waited for any more, is asked about first.
@@ -21,21 +20,6 @@ def of_cancel(task: Task, offered: Offer | None) -> Question:
         action=f"/tasks/{task.id}/cancel",
         word="Cancel the task" if offered else "",
         back=f"/tasks/{task.id}",
-    )
-
-
-def of_destroy(orphan: OrphanView) -> Question:
-    """Ask whether an orphan is to be destroyed."""
-    name = orphan.name or orphan.external_id
-    return Question(
-        name="destroy",
-        title=f"Destroy {orphan.kind} {name}?",
-        text=f"{orphan.story} It is deleted at {orphan.provider.name} for good. Right "
-        "before, the provider is asked once more: what does not carry our mark with "
-        "this very token, or what a task of ours explains by now, is left alone.",
-        action=f"{orphan.href}/destroy",
-        word="Destroy it",
-        back="/orphans",
     )
 
 
