@@ -284,7 +284,30 @@ def test_cancelled(stage: Stage) -> None:
     stage.work()
     now = stage.task(root)
     assert (now.outcome, undone(stage), there(stage)) == ("cancelled", ["a"], [])
+    lines = [
+        line
+        for task in stage.tasks()
+        for line in stage.engine.read(lambda tx, it=task.id: journal.lines(tx, it))
+    ]
+    wrong = [line.text for line in lines if line.level == "error"]
+    assert wrong == [], "what was wanted is no error"
     honest(stage)
+
+
+def test_what_was_not_there_was_not_taken_back(stage: Stage) -> None:
+    """Somebody has removed `a` meanwhile: its step has nothing to send."""
+
+    def send(what: str, ctx: Ctx) -> str:
+        if what == "bad":
+            made = {e.task_id: e.id for e in stage.effects()}
+            (gone,) = [t.id for t in stage.tasks() if t.params.get("what") == "a"]
+            del stage.world.jobs[made[gone]]
+        return _bad_is_refused(what, ctx)
+
+    stage.world.on_send = send
+    task = ended(stage, tower("a>b>bad"))
+    assert (task.outcome, undone(stage)) == ("failed", ["b"])
+    assert "1 effect was taken back. Of 1 effect nothing was there." in task.message
 
 
 def test_cancelled_too_late(stage: Stage) -> None:

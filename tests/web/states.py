@@ -100,6 +100,8 @@ LEFT = replace(
         "template.copy-failed",
         "The storage domain bulk has no room for the copy of disk data.",
         ("image root of template old (img-7731)", "image logs of template old"),
+        ("Take back the copy of disk root",),
+        tuple(f"Copy disk d{number} to bulk" for number in range(4)),
     ),
 )
 DONE = task(

@@ -9,10 +9,18 @@ import pytest
 
 from earmark.domain.outcome import Running
 from earmark.domain.task import Task
+from earmark.store import tasks
 from tests.engine import test_undo as undoing
 
 from .deciding import Desk, main_of
 from .test_many import fates, question
+
+ERROR = {
+    "code": "quota",
+    "message": "no room",
+    "undone": ["Unmake a"],
+    "not_done": ["Make b", "Make c", "Make d", "Make e"],
+}
 
 
 @pytest.fixture
@@ -44,6 +52,16 @@ def test_what_is_taken_back_offers_no_cancel(desk: Desk, root: Task) -> None:
     assert fates(question(desk, "cancel", root)) == [
         (1, "What it did is being taken back already, and that is not cancelled.")
     ]
+
+
+def test_all_that_was_taken_back_and_not_done_is_listed(desk: Desk, root: Task) -> None:
+    stage = desk.stage
+    stage.world.on_poll = None
+    stage.work()
+    stage.engine.write(lambda tx: tasks.change(tx, stage.task(root), error=ERROR))
+    shown = unescape(main_of(desk.page(f"/tasks/{root.id}")))
+    assert "<p>Taken back by: Unmake a</p>" in shown
+    assert "<p>Not done: Make b; Make c; Make d; Make e</p>" in shown
 
 
 def test_what_could_not_be_done_leads_back_to_its_task(desk: Desk, root: Task) -> None:

@@ -134,6 +134,7 @@ def _error(task: TaskFace) -> str:
     if not task.error:
         return ""
     lines = [f"{task.error.get('code')}: {task.error.get('message')}"]
-    lines += [f"undone: {what}" for what in task.error.get("undone", ())]
+    lines += [f"taken back by: {what}" for what in task.error.get("undone", ())]
     lines += [f"left behind: {what}" for what in task.error.get("left_behind", ())]
+    lines += [f"not done: {what}" for what in task.error.get("not_done", ())]
     return "\n".join(lines)

@@ -33,12 +33,13 @@ class Ref:
 @dataclass(frozen=True)
 class TaskError:
     """Why a task failed: a code for programs, a sentence for people, what it may have
-    left at the provider, and what of it was taken back."""
+    left at the provider, what took back what of it, and which steps were not done."""
 
     code: str
     message: str
     left_behind: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
+    not_done: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
