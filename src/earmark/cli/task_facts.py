@@ -101,7 +101,7 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "retried by": task.retried_by or "",
         "runs in": f"zone {task.zone}, role {task.role}",
         "part of": task.parent or "",
-        "attempt": str(task.attempt),
+        "tried": f"{task.tries} times" if task.tries > 1 else "",
         "asked": moment(task.created_at),
         "started": moment(task.started_at) if task.started_at else "",
         "finished": moment(task.finished_at) if task.finished_at else "",

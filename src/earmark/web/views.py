@@ -89,6 +89,8 @@ class TaskView:
     """Filled in where a page follows the task; None of too few past runs."""
     stoppable: bool = False
     """Whether it can be asked to stop, and was not yet."""
+    tries: int = 1
+    """How often it was really tried."""
 
     @property
     def href(self) -> str:

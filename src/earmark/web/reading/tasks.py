@@ -91,6 +91,7 @@ def view(face: browse.TaskFace) -> TaskView:
         cancelled_by=face.cancelled_by,
         expected=face.expected,
         stoppable=face.stoppable,
+        tries=face.tries,
     )
 
 
