@@ -284,13 +284,12 @@ def test_cancelled(stage: Stage) -> None:
     stage.work()
     now = stage.task(root)
     assert (now.outcome, undone(stage), there(stage)) == ("cancelled", ["a"], [])
-    lines = [
-        line
-        for task in stage.tasks()
-        for line in stage.engine.read(lambda tx, it=task.id: journal.lines(tx, it))
-    ]
-    wrong = [line.text for line in lines if line.level == "error"]
-    assert wrong == [], "what was wanted is no error"
+
+    def wrong(tx: Transaction) -> list[str]:
+        lines = [line for it in stage.tasks() for line in journal.lines(tx, it.id)]
+        return [line.text for line in lines if line.level == "error"]
+
+    assert stage.engine.read(wrong) == [], "what was wanted is no error"
     honest(stage)
 
 
