@@ -59,6 +59,7 @@ PLACEHOLDERS = {
     PlaceholderState.DROPPED: "Never sent, and not needed any more.",
     PlaceholderState.ORPHAN: "It is there and belongs to no task.",
     PlaceholderState.EXPLAINED: "It was looked for and is not there.",
+    PlaceholderState.ELSEWHERE: "This database is a copy; the original has it.",
 }
 
 INTRO = """\

@@ -40,7 +40,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "testing": (
         "World", "Effect", "verify", "Bench", "Report", "Finding", "Mistake",
-        "VerificationFailed",
+        "VerificationFailed", "HttpFake", "Asked", "Reply", "Problem", "serve",
     ),
 }  # fmt: skip
 #: Names for which there is no docstring: what they are, in words.

@@ -81,18 +81,3 @@ def test_what_a_sweep_finds_is_listed_and_decided_about(
 
 def test_what_is_not_there_is_refused_in_one_line(house: House) -> None:
     house.earmark.run("orphans", "show", "nothing").refused(2, "There is no orphan")
-
-
-def test_a_copied_database_is_another_installation(migrated: Terminal) -> None:
-    query = "SELECT id FROM earmark_installation"
-    before = change(migrated, query)
-    said = migrated.run("db", "copied")
-    ((after,),) = change(migrated, query)
-    assert said.out == f"This is installation {after} from now on.\n"
-    assert (after,) not in before
-
-
-def test_a_database_at_work_is_no_copy(house: House) -> None:
-    before = change(house.earmark, "SELECT id FROM earmark_installation")
-    house.earmark.run("db", "copied").refused(1, "1 workers", "Stop them")
-    assert change(house.earmark, "SELECT id FROM earmark_installation") == before

@@ -4,5 +4,7 @@ import os
 
 #: Schedules drawn for each command: pairs of kills, or a storm's deeds.
 MOST = int(os.environ.get("EARMARK_SCHEDULES", "6"))
+#: Instants between the boundaries of a big plan at which it is killed.
+INSTANTS = 3 * MOST
 #: The same seed draws the same schedules again.
 SEED = int(os.environ.get("EARMARK_SEED", "1"))

@@ -20,6 +20,7 @@ from earmark.domain.command import (
     Command,
     Composite,
     Doubt,
+    ExternalJob,
     OnRestart,
     Retry,
     WhenLocked,
@@ -283,7 +284,7 @@ class MakeUndone(Make):
 
     title = "Make {what}, to be undone"
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return Unmake(provider=self.provider, what=f"-{tx.undone.token}")
 
 

@@ -1,16 +1,20 @@
 """The product's own schedules: a command, the instants at which its workers are killed,
 and how it must end. Every invariant is looked at on the way."""
 
+import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from earmark.domain.command import Command
 from earmark.domain.task import Task
+from earmark.engine.boundary import BOUNDARIES
 from earmark.engine.enqueue import transact
 from earmark.store import tasks
-from earmark.testing import invariants, schedule
+from earmark.testing import invariants
 from earmark.testing.drive import Driver
+from earmark.testing.instants import boundaries
 from earmark.testing.schedule import Schedule
 
 URL = "http://lab.test"
@@ -49,20 +53,54 @@ class Schedules:
     def every_kill(
         self, case: Case, at: Callable[[str], bool] = lambda name: True
     ) -> None:
-        """See `earmark.testing.schedule`, as for those below."""
-        schedule.every_kill(self._of(case), at)
+        """Kill once at each instant that an undisturbed run meets, of those whose name
+        is chosen. A request that was on its way then landed, or never left, or lands
+        after the first look for it."""
+        for number, name in enumerate(list(self.run(case))):
+            if at(name):
+                self._kill(case, number, name)
+
+    def drawn_kills(self, case: Case, most: int, seed: int) -> None:
+        """The same at so many of those instants that are no boundary, drawn with this
+        seed; at all of them, if there are no more."""
+        every = list(enumerate(list(self.run(case))))
+        others = [it for it in every if it[1] not in BOUNDARIES]
+        for number, name in random.Random(seed).sample(others, min(most, len(others))):
+            self._kill(case, number, name)
+
+    def _kill(self, case: Case, number: int, name: str) -> None:
+        self.run(case, Schedule((number,)))
+        if name.endswith(".send begins"):
+            self.run(case, Schedule((number,), late=True))
 
     def drawn_pairs(self, case: Case, most: int, seed: int) -> None:
-        schedule.drawn_pairs(self._of(case), most, seed)
+        """Kill at one instant, and again at one of those that the rest then meets: this
+        many pairs, drawn with this seed."""
+        chosen = random.Random(seed)
+        firsts = len(self.run(case))
+        met = cache(lambda first: len(self.run(case, Schedule((first,)))))
+        for _ in range(most):
+            first = chosen.randrange(firsts)
+            second = chosen.randrange(first + 1, max(met(first), first + 2))
+            late = chosen.random() < 0.3
+            self.run(case, Schedule((first, second), late=late))
 
     def every_cancel(self, case: Case) -> None:
-        schedule.every_cancel(self._of(case))
+        """Cancel once at each boundary, from outside."""
+        for number in range(boundaries(self.run(case))):
+            self.run(case, Schedule(cancel_at=number))
 
     def drawn_cancels_and_kills(self, case: Case, most: int, seed: int) -> None:
-        schedule.drawn_cancels_and_kills(self._of(case), most, seed)
-
-    def _of(self, case: Case) -> schedule.Run:
-        return lambda one: self.run(case, one)
+        """Cancel at a boundary, and kill before, there or after: this many, drawn with
+        this seed."""
+        chosen = random.Random(seed)
+        cancels = boundaries(self.run(case))
+        met = cache(lambda at: len(self.run(case, Schedule(cancel_at=at))))
+        for _ in range(most):
+            cancel_at = chosen.randrange(cancels)
+            kill = chosen.randrange(met(cancel_at))
+            late = chosen.random() < 0.3
+            self.run(case, Schedule((kill,), cancel_at=cancel_at, late=late))
 
     def run(self, case: Case, befalls: Schedule = Schedule()) -> list[str]:  # noqa: B008
         """Run one schedule and check it; returns the instants that it met."""

@@ -1,5 +1,6 @@
 """Killed at every instant of every command, and again at every instant of what follows,
-inside the process and on both stores (invariants 1 to 10).
+inside the process and on both stores (invariants 1 to 10). Of a big plan, at every
+boundary, and at some drawn instants between them; `make kills` has them all.
 
 What a kill is here: an exception that nobody catches, in the thread that works; see
 `earmark.testing.instants`. `tests/acceptance/test_crashes.py` has the real ones.
@@ -7,7 +8,6 @@ What a kill is here: an exception that nobody catches, in the thread that works;
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +20,7 @@ from earmark.testing.drive import Driver
 from earmark.testing.instants import boundaries, instants_of
 from earmark.testing.schedule import Schedule
 from tests.crash.cases import PRODUCT, SCRIPTED
-from tests.crash.drawn import MOST, SEED
+from tests.crash.drawn import INSTANTS, MOST, SEED
 from tests.crash.inside import Faithful, InsideLab
 from tests.crash.schedules import Case, Schedules
 
@@ -57,24 +57,20 @@ def product(
     record_property("schedules", schedules.tried)
 
 
-def anywhere(cases: Iterable[Case]) -> list[Any]:
-    """The cases by name; the big ones are slow."""
-    return [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.big else [])
-        for case in cases
-    ]
+def small(cases: Iterable[Case]) -> list[Case]:
+    return [case for case in cases if not case.big]
 
 
 def big(cases: Iterable[Case]) -> list[Case]:
     return [case for case in cases if case.big]
 
 
-@pytest.mark.parametrize("case", anywhere(SCRIPTED))
+@pytest.mark.parametrize("case", small(SCRIPTED), ids=str)
 def test_one_kill_anywhere(scripted: Schedules, case: Case) -> None:
     scripted.every_kill(case)
 
 
-@pytest.mark.parametrize("case", anywhere(PRODUCT))
+@pytest.mark.parametrize("case", small(PRODUCT), ids=str)
 def test_one_kill_anywhere_in_the_product(product: Schedules, case: Case) -> None:
     product.every_kill(case)
 
@@ -87,6 +83,18 @@ def test_one_kill_at_a_boundary(scripted: Schedules, case: Case) -> None:
 @pytest.mark.parametrize("case", big(PRODUCT), ids=str)
 def test_one_kill_at_a_boundary_of_the_product(product: Schedules, case: Case) -> None:
     product.every_kill(case, BOUNDARIES.__contains__)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", big(SCRIPTED), ids=str)
+def test_one_kill_elsewhere(scripted: Schedules, case: Case) -> None:
+    scripted.drawn_kills(case, INSTANTS, SEED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", big(PRODUCT), ids=str)
+def test_one_kill_elsewhere_in_the_product(product: Schedules, case: Case) -> None:
+    product.drawn_kills(case, INSTANTS, SEED)
 
 
 @pytest.mark.slow

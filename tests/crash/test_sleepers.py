@@ -23,10 +23,11 @@ from earmark.engine.enqueue import transact
 from earmark.engine.perform import perform
 from earmark.engine.poll import check_provider
 from earmark.engine.runtime import Engine
-from earmark.store import placeholders, queue, tasks
+from earmark.store import placeholders, tasks
 from earmark.testing import invariants
 from earmark.testing.drive import Driver
 from earmark.testing.instants import Instants
+from earmark.testing.rounds import appetite
 from tests.crash.cases import SCRIPTED_ID
 from tests.crash.inside import Faithful
 from tests.crash.provider import MakeListed, MakeNamed, MakeSo
@@ -110,8 +111,7 @@ class Night:
 
     def sender(self, at: str) -> Sleeper:
         """The first worker, stopped at an instant of its send."""
-        appetite = queue.Appetite("default", ("*",), self.engine.commands.pairs())
-        (claimed,) = claim(self.engine, appetite, "asleep", 1)
+        (claimed,) = claim(self.engine, appetite(self.engine), "asleep", 1)
         sleeper = Sleeper(at, lambda: perform(self.engine, claimed))
         self.provider.ledger.on_way = sleeper.meet
         return sleeper

@@ -29,6 +29,7 @@ THEIRS = (
     "fake_acme",
     "fake_site",
     "golden",
+    "http_acme",
     "logins",
     "parcels",
     "test_undoing",
@@ -97,6 +98,14 @@ def test_of_the_how_tos_plan_nothing_stays(shown: Path) -> None:
 @pytest.mark.timeout(900)
 def test_of_the_how_tos_plan_nothing_stays_whatever_befalls_it(shown: Path) -> None:
     load("test_undoing").test_nothing_stays()
+
+
+@pytest.mark.parametrize("disturbance", ["undisturbed", "lose=1", "kill=30"])
+def test_the_fake_over_http_is_a_world(shown: Path, disturbance: str) -> None:
+    command = load("boxes").MakeBox(provider="world", label="apples")
+    acme = load("http_acme").SimulatedAcme()
+    assert verify(command, world=acme, replay=disturbance).ok
+    assert len(acme.effects()) == 1
 
 
 def test_every_public_name_is_in_the_reference() -> None:

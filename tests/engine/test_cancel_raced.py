@@ -241,7 +241,7 @@ def test_a_plan_with_parts_in_every_state(stage: Stage) -> None:
     ended = stage.task(root)
     assert (ended.outcome, ended.done) == ("cancelled", True)
     left = (ended.error or {})["left_behind"]
-    assert len(left) == 3
+    assert len(left) == 5
     assert [line for line in left if line.startswith("perhaps")]
     assert not stage.engine.read(lambda tx: list(locks.on(tx, "things", "p-1")))
     assert intents(stage) == before

@@ -202,7 +202,18 @@ def test_an_unknown_job_is_not_a_failed_one(stage: Stage) -> None:
 def test_a_failed_job_is_a_failed_task(stage: Stage) -> None:
     stage.world.on_poll = lambda job: Failed("disk full", "enospc")
     ended = stage.run(make())
-    assert ended.error == {"code": "enospc", "message": "disk full"}
+    assert ended.error is not None
+    assert (ended.error["code"], ended.error["message"]) == ("enospc", "disk full")
+
+
+def test_a_failed_job_names_what_it_may_have_left(stage: Stage) -> None:
+    """Half a copy costs as much as a whole one, and nobody takes this one back."""
+    stage.world.on_poll = lambda job: Failed("disk full", "enospc")
+    ended = stage.run(make())
+    (effect,) = stage.effects()
+    (left,) = (ended.error or {})["left_behind"]
+    assert left == f"perhaps a part of {effect.external_id} at scripted (“Make a”)"
+    assert ended.message == f"disk full. Left behind: {left}."
 
 
 def test_a_finish_that_raises_fails_and_names_what_is_there(stage: Stage) -> None:
@@ -233,7 +244,9 @@ def test_the_first_failure_fixes_the_verdict_and_the_parent_ends_last(
     assert second.finished_at
     assert parent.finished_at >= second.finished_at
     assert parent.error is not None
-    assert len(parent.error["left_behind"]) == 1
+    half, whole = parent.error["left_behind"]
+    assert half.startswith("perhaps a part of ")
+    assert whole == "made at scripted (“Make b”)"
     assert f"{parent.error['message'].rstrip('.')}. Left behind: " in parent.message
     assert [e.state for e in stage.effects()] == ["settled", "settled", "dropped"]
     assert not stage.engine.read(lambda tx: locks.on(tx, "things", "p-1"))

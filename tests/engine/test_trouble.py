@@ -14,12 +14,11 @@ from earmark.domain.errors import NotSent, Stale, Unavailable
 from earmark.domain.lock import Lock, exclusive, shared
 from earmark.domain.outcome import Done, Failed, Found, Job, Running
 from earmark.engine import describe, recover
-from earmark.engine.claim import claim
 from earmark.engine.judge import MOST_SENDS
 from earmark.engine.perform import perform
 from earmark.engine.plan import plan
 from earmark.engine.send import intend
-from earmark.store import locks, placeholders, queue
+from earmark.store import locks, placeholders
 from tests.engine.world import Make, MakeAll, MakeTagged, Stage
 
 
@@ -228,10 +227,8 @@ def test_what_is_lost_every_time_is_held_at_last(
 
 def test_a_send_that_kills_its_workers_is_held(stage: Stage) -> None:
     task = stage.ask(Make(provider="p-1", what="a"))
-    known = stage.engine.commands.pairs()
-    appetite = queue.Appetite("default", ("*",), known)
     for number in range(2 * recover.MOST_RECOVERIES):
-        claimed = claim(stage.engine, appetite, f"w-{number}", 1)
+        claimed = stage.claim(f"w-{number}", 1)
         if not claimed:
             break
         planned = plan(

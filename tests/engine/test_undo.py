@@ -14,10 +14,11 @@ from earmark.domain.command import (
     Command,
     Composite,
     Deadlines,
+    ExternalJob,
     OnRestart,
     Retry,
 )
-from earmark.domain.errors import Refused, Rejected
+from earmark.domain.errors import Refused, RegistrationRefused, Rejected
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Running
 from earmark.domain.refs import ProviderRef
@@ -63,7 +64,7 @@ class MakeUndone(Make):
 
     title = "Make {what}, to be undone"
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         assert job == tx.undone.job
         tx.log(f"undo of {self.what}: {tx.undone.result}")
         return Unmake(provider=self.provider, what=self.what, made=tx.undone.token)
@@ -74,7 +75,7 @@ class MakeNothing(Make):
 
     title = "Make {what}, which leaves nothing"
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return None
 
 
@@ -496,7 +497,7 @@ def test_no_other_decision_fits(stage: Stage, decision: Decision) -> None:
 def test_an_undo_whose_author_raises_is_tried_again_and_held(stage: Stage) -> None:
     wrong = [True]
 
-    def undo(self: MakeUndone, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self: MakeUndone, tx: Tx, job: str) -> ExternalJob[Any] | None:
         if wrong:
             raise RuntimeError("no idea")
         return MakeUndone.undo(self, tx, job)
@@ -518,7 +519,7 @@ def test_an_undo_whose_author_raises_is_tried_again_and_held(stage: Stage) -> No
 
 
 def test_leaving_behind_what_cannot_even_be_planned(stage: Stage) -> None:
-    def undo(self: MakeUndone, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self: MakeUndone, tx: Tx, job: str) -> ExternalJob[Any] | None:
         raise RuntimeError("no idea")
 
     kind = stage.vary(Tower, makes=stage.vary(MakeUndone, undo=undo))
@@ -532,13 +533,21 @@ def test_leaving_behind_what_cannot_even_be_planned(stage: Stage) -> None:
 
 
 def test_what_is_no_external_job_takes_nothing_back(stage: Stage) -> None:
-    def undo(self: MakeUndone, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self: MakeUndone, tx: Tx, job: str) -> Any:
         return tower("x")
 
     kind = stage.vary(Tower, makes=stage.vary(MakeUndone, undo=undo))
     root = stage.ask(kind(provider="scripted", plan="a>bad"))
     stage.work()
     assert "no ExternalJob" in stage.task(root).message
+
+
+def test_an_undo_that_says_it_returns_a_plan_is_refused(stage: Stage) -> None:
+    def undo(self: MakeUndone, tx: Tx, job: str) -> Tower | None:
+        return tower("x")
+
+    with pytest.raises(RegistrationRefused, match="its undo returns Tower"):
+        stage.vary(MakeUndone, undo=undo)
 
 
 def test_a_lock_in_the_way_is_waited_for(stage: Stage) -> None:
@@ -549,7 +558,7 @@ def test_a_lock_in_the_way_is_waited_for(stage: Stage) -> None:
         title="Unlock {what}",
     )
 
-    def undo(self: MakeUndone, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self: MakeUndone, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return taken(provider=self.provider, what=self.what, made=tx.undone.token)
 
     holds = stage.vary(Make, locks=lambda self: [exclusive("thing", "a")])
@@ -600,7 +609,7 @@ def test_a_deadline_gives_no_step_up(stage: Stage) -> None:
     """Only a person does: it is asked about until then."""
     hurried = stage.vary(Unmake, deadlines=Deadlines(run=0.001), title="Undo {what}")
 
-    def undo(self: MakeUndone, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self: MakeUndone, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return hurried(provider=self.provider, what=self.what, made=tx.undone.token)
 
     kind = stage.vary(Tower, makes=stage.vary(MakeUndone, undo=undo))

@@ -21,13 +21,13 @@ from earmark.engine import describe, poll, recover
 from earmark.engine.browse import TaskFilter, list_tasks
 from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
-from earmark.engine.perform import perform
 from earmark.engine.plan import plan
 from earmark.engine.runtime import Engine
 from earmark.engine.send import intend
-from earmark.store import inventory, locks, placeholders, queue, tasks, workers
+from earmark.store import inventory, locks, placeholders, tasks, workers
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders as placeholder_table
+from earmark.testing.rounds import appetite, perform_queued
 
 C = TypeVar("C")
 K = TypeVar("K", bound=Command[Any])
@@ -244,9 +244,7 @@ class Stage:
         return transact(self.engine, lambda tx: command.enqueue(tx, **options))
 
     def claim(self, worker: str = "w-1", limit: int = 10) -> list[Task]:
-        known = self.engine.commands.pairs()
-        appetite = queue.Appetite("default", ("*",), known)
-        return claim(self.engine, appetite, worker, limit)
+        return claim(self.engine, appetite(self.engine), worker, limit)
 
     def check(self) -> int:
         """Ask the provider about everything that is under way, due or not."""
@@ -256,9 +254,7 @@ class Stage:
     def work(self, rounds: int = 20) -> None:
         """Claim, run and check until nothing moves any more."""
         for _ in range(rounds):
-            claimed = self.claim()
-            for task in claimed:
-                perform(self.engine, task)
+            claimed = perform_queued(self.engine)
             if not self.check() and not claimed and not self.queued():
                 return
 

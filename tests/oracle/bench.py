@@ -12,7 +12,7 @@ from earmark.domain.task import Task as Row
 from earmark.engine import enqueue, recover
 from earmark.engine.tx import EngineTx
 from earmark.testing import invariants
-from tests.oracle import commands, doubts, people, workers
+from tests.oracle import commands, doubts, lost, people, workers
 from tests.oracle.deeds import Ask
 from tests.oracle.house import House, Sleeper, differences
 from tests.oracle.model import Model
@@ -259,7 +259,7 @@ class Bench(RuleBasedStateMachine):
         for name in [n for n, it in self.claims.items() if it.worker == worker]:
             del self.claims[name]
         recover.worker_gone(self.engine, worker, "it was killed")
-        workers.worker_gone(self.model, worker)
+        lost.worker_gone(self.model, worker)
         was = self.workers.pop(worker)
         self.take_on(was.zone, was.roles, was.old)
 

@@ -19,10 +19,11 @@ from earmark.domain.command import (
     Retry,
     WhenLocked,
 )
+from earmark.domain.errors import EarmarkError
 from earmark.domain.lock import Lock, exclusive, shared
 from earmark.domain.outcome import Done, Failed, Found, Running
 from earmark.domain.refs import ProviderRef
-from tests.oracle.site import AGAIN, World
+from tests.oracle.site import AGAIN, World, world_of
 
 RETRY = Retry(attempts=3, first=timedelta(seconds=10), jitter=0, on=frozenset({AGAIN}))
 _LOCK = {"x": exclusive, "s": shared}
@@ -71,6 +72,36 @@ class Tag(Job):
 
 class Absolute(Job):
     operation = "absolute"
+
+
+class Unmake(Absolute):
+    """Takes something back; asked for by an undo alone."""
+
+
+class Undone(Token):
+    """Can be taken back, by one who has the thing for himself."""
+
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        world_of(tx).undo(tx)
+        return self.taken_back_by()
+
+    def taken_back_by(self) -> ExternalJob[Any] | None:
+        """What does so; None when nothing is left of it anyway."""
+        lock = self.lock.replace("s:", "x:")
+        return Unmake(provider=self.provider, what=f"undo of {self.what}", lock=lock)
+
+
+class Named(Undone):
+    """The same, where the name decides whether it is there."""
+
+    operation = "identity"
+
+
+class Passing(Undone):
+    """Leaves nothing behind."""
+
+    def taken_back_by(self) -> ExternalJob[Any] | None:
+        return None
 
 
 class Blind(Job):
@@ -134,6 +165,7 @@ class Plan(Composite[str]):
     what: str
     lock: str = ""
     parts: tuple[Part, ...] = ()
+    broken: ClassVar[bool] = False
 
     def locks(self) -> Sequence[Lock]:
         return locks_of(self.lock)
@@ -147,6 +179,8 @@ class Plan(Composite[str]):
         }
 
     def finish(self, tx: Tx, results: Results) -> str:
+        if self.broken:
+            raise EarmarkError("The author's mistake.", code="broken")
         return "all"
 
 
@@ -162,10 +196,16 @@ class QuickPlan(Plan):
     deadlines = Deadlines(run=100)
 
 
+class BrokenPlan(Plan):
+    broken = True
+
+
 ALL: tuple[type[Command[Any]], ...] = (
     Token, Tag, Absolute, Blind, OrFail, InTurn, Soon, Quick, Special, Newer, Look,
-    Plan, PlanOrFail, PlanInTurn, QuickPlan,
+    Undone, Named, Passing, Plan, PlanOrFail, PlanInTurn, QuickPlan, BrokenPlan,
 )  # fmt: skip
+#: With what only an undo asks for.
+KNOWN: tuple[type[Command[Any]], ...] = (*ALL, Unmake)
 KINDS = {kind.__name__: kind for kind in ALL}
 SINGLE = [kind.__name__ for kind in ALL if not issubclass(kind, Composite)]
 PLANS = [kind.__name__ for kind in ALL if issubclass(kind, Composite)]

@@ -75,15 +75,21 @@ def deeds(draw: st.DrawFn) -> Deed:
     return Deed(name, {key: draw(it) for key, it in arguments.items()})
 
 
-_OFTEN = ("Absolute", "Absolute", "Blind", "Blind", "OrFail", "Soon", "Token", "Token")
+_OFTEN = (
+    "Absolute", "Absolute", "Blind", "Blind", "OrFail", "Soon", "Token", "Token",
+    "Undone", "Undone",
+)  # fmt: skip
 LOCKS = st.sampled_from(("", "", "x:a", "s:a", "x:b", "x:a s:b"))
 SINGLE = st.sampled_from([*commands.SINGLE, *_OFTEN])
 PROVIDERS = st.sampled_from(("p-1", "p-1", "p-1", "p-2"))
 PRIORITIES = st.sampled_from((100, 100, 10))
-_LEAF = st.builds(commands.Part, kind=SINGLE, lock=LOCKS)
+#: What can be taken back is so only once it is done, as a part of what ends badly.
+_PART = st.sampled_from([*commands.SINGLE, *_OFTEN, *["Undone"] * 12, *["Passing"] * 2])
+_PLANS = st.sampled_from([*commands.PLANS, *["BrokenPlan"] * 2])
+_LEAF = st.builds(commands.Part, kind=_PART, lock=LOCKS)
 _INNER = st.builds(
     commands.Part,
-    kind=st.sampled_from(commands.PLANS),
+    kind=_PLANS,
     lock=LOCKS,
     parts=st.lists(_LEAF, max_size=2).map(tuple),
 )
@@ -120,7 +126,7 @@ _ONE = st.builds(
 )
 _PLAN = st.builds(
     Ask,
-    kind=st.sampled_from(commands.PLANS),
+    kind=_PLANS,
     at=PROVIDERS,
     lock=LOCKS,
     priority=PRIORITIES,

@@ -3,9 +3,12 @@ and what is in doubt is asked about and judged."""
 
 from earmark.domain.command import ExternalJob
 from earmark.domain.connector import EffectClass
-from tests.oracle.model import Effect, Error, Model, Task
+from tests.oracle.again import promise_again
+from tests.oracle.lost import hold
+from tests.oracle.model import Model
 from tests.oracle.site import AGAIN, OPERATIONS
-from tests.oracle.workers import hold, promise_again, token_valid
+from tests.oracle.things import Effect, Error, Task
+from tests.oracle.workers import token_valid
 
 #: A job that goes on although it was asked to stop is asked again, this often.
 ASK_EVERY = 30
@@ -77,16 +80,14 @@ def _follow(model: Model, task: Task, effect: Effect) -> None:
     status = model.site.status(str(effect.handle))
     if status == "running":
         effect.doubt_since = None
-    elif status == "done":
+    elif status in ("done", "failed", AGAIN):
         landed = effect.landed_by()
         absolute = effect.effect is EffectClass.ABSOLUTE
         if absolute and (landed is None or landed > model.now):
-            # What was never answered may take it back (rule 12).
+            # What was never answered may bring it about, or take it back (rule 12).
             model.happened["reached, and may be undone"] += 1
         else:
             settle(model, task, effect, status)
-    elif status in ("failed", AGAIN):
-        settle(model, task, effect, status)
     else:
         effect.state = "in_doubt"
         if effect.doubt_since is None:
@@ -107,11 +108,11 @@ def settle(model: Model, task: Task, effect: Effect, status: str) -> None:
             # It was to fail, and was only followed: that is there now (rule 8).
             error = task.error or Error("failed")
             model.happened["too late"] += 1
-            model.fail(task, error.code, left=True)
+            model.fail(task, error.code)
     elif stopped:
         model.end(task, "cancelled")
     elif not promise_again(model, task, code):
-        model.end(task, "failed", Error(code))
+        model.fail(task, code)
 
 
 def _look(model: Model, task: Task, effect: Effect, stop: bool) -> None:
@@ -154,17 +155,18 @@ def _judge(
     left = [one.at if one.over is None else one.over for one in effect.sends]
     visible = max(left, default=model.now) + operation.visibility_lag.total_seconds()
     landed = effect.landed_by()
-    may_send = operation.repeatable and not stop and token_valid(effect, model.now)
+    refused = effect.sends[-1].refused if effect.sends and not stop else ""
+    may_send = operation.repeatable and not stop and not refused
     if model.now < visible:
         verdict = "wait"
     elif effect.handle is not None:
         verdict = "hold"
-    elif may_send:
+    elif may_send and token_valid(effect, model.now):
         verdict = "send"
     elif landed is None or model.now < landed:
         verdict = "wait"
     else:
-        verdict = "plan"
+        verdict = "refuse" if refused else "plan"
     in_vain = len(effect.sends) >= MOST_SENDS and (overdue or verdict == "plan")
     if (overdue and verdict == "wait") or (in_vain and verdict in ("send", "plan")):
         verdict = "hold"
@@ -178,6 +180,11 @@ def _conclude(model: Model, task: Task, effect: Effect, verdict: str) -> None:
     elif verdict == "send" and not task.stop:
         effect.resend, effect.due = True, False
         task.state = "queued"
+    elif verdict == "refuse":
+        code = effect.sends[-1].refused
+        effect.state, effect.due = "refused", False
+        if not promise_again(model, task, code):
+            model.end(task, "failed", Error(code))
     elif verdict == "plan" and task.stop:
         effect.state, effect.due = "dropped", False
         model.end(task, "cancelled")

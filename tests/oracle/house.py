@@ -4,7 +4,7 @@ ids are the test's, and the threads in which workers are held up or killed."""
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from earmark.domain.inventory import Provider
 from earmark.domain.task import Placeholder, Task
 from earmark.engine import enqueue as enqueuing
+from earmark.engine import not_undone
 from earmark.engine.boundary import Killed, watched
 from earmark.engine.claim import claim
 from earmark.engine.perform import perform
@@ -26,7 +27,8 @@ from earmark.store.database import Transaction
 from earmark.store.schema import idempotency, lock_queue, sends
 from earmark.store.schema import locks as lock_table
 from earmark.store.schema import placeholders as placeholder_table
-from tests.oracle.commands import ALL
+from tests.oracle import undoing
+from tests.oracle.commands import KNOWN
 from tests.oracle.model import Model
 from tests.oracle.site import OracleConnector, Site
 from tests.oracle.workers import ZONES, Worker
@@ -47,9 +49,9 @@ class House:
         self._ids = itertools.count()
         self._sleepers: dict[int, Sleeper] = {}
         engine.connectors = {**engine.connectors, "oracle": self.connector}
-        for command in ALL:
+        for command in KNOWN:
             engine.commands.register(command)
-        known = {command.__name__ for command in ALL}
+        known = {command.__name__ for command in KNOWN}
         self._pairs = [p for p in engine.commands.pairs() if p[0] in known]
         engine.write(lambda tx: inventory.add_zone(tx, "east"))
         for name, zone in ZONES.items():
@@ -71,6 +73,7 @@ class House:
         with pytest.MonkeyPatch.context() as patch, watched(self.meet):
             patch.setattr(dialect, "now", lambda connection: self.time())
             patch.setattr(enqueuing, "new_id", self._new_id)
+            patch.setattr(not_undone, "PATIENCE", undoing.PATIENCE)
             yield self
 
     def time(self) -> datetime:
@@ -220,6 +223,7 @@ def seen(engine: Engine) -> Facts:
                 "first sent": _since(it.first_sent_at),
                 "doubt since": _since(it.doubt_since),
                 "asked to stop": _since(it.cancel_asked_at),
+                "undone": it.undone_at is not None,
                 "to be checked": it.next_check_at is not None
                 and it.state in ("bound", "in_doubt", "held"),
                 "sends": made.get(it.id, []),
@@ -247,7 +251,9 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "stop": task.stop_requested,
         "retry of": task.retry_of,
         "code": error.get("code") if task.done else None,
-        "left behind": bool(error.get("left_behind")) if task.done else None,
+        "left behind": _titles(error) if task.done else None,
+        "taken back": sorted(error.get("undone", ())) if task.done else None,
+        "undoes": task.undoes_id,
         "worker": task.worker_id if task.state == "running" else None,
         "not before": _since(task.run_after) if task.state == "queued" else None,
         "deadline": _since(task.deadline_at),
@@ -256,6 +262,16 @@ def _task_facts(task: Task) -> dict[str, Any]:
         "started": _since(task.started_at),
         "finished": _since(task.finished_at),
     }
+
+
+def _titles(error: Mapping[str, Any]) -> list[str]:
+    """Of what is told as left behind, which has its title at the end."""
+    told: set[str] = set()
+    for line in error.get("left_behind", ()):
+        perhaps = "perhaps " if line.startswith("perhaps ") else ""
+        title = line.partition("“")[2].partition("”")[0]
+        told.add(f"{perhaps}{title}" if title else "?")
+    return sorted(told)
 
 
 def _since(at: datetime | None) -> float | None:
@@ -273,7 +289,13 @@ def foreseen(model: Model) -> Facts:
             "stop": it.stop,
             "retry of": ids[it.retry_of] if it.retry_of else None,
             "code": it.error.code if it.done and it.error else None,
-            "left behind": bool(it.error and it.error.left) if it.done else None,
+            "left behind": sorted(it.error.left if it.error else ())
+            if it.done
+            else None,
+            "taken back": sorted(it.error.undone if it.error else ())
+            if it.done
+            else None,
+            "undoes": it.undoes.id if it.undoes else None,
             "worker": it.worker if it.state == "running" else None,
             "not before": it.run_after if it.state == "queued" else None,
             "deadline": it.deadline,
@@ -290,6 +312,7 @@ def foreseen(model: Model) -> Facts:
             "first sent": effect.first_sent,
             "doubt since": effect.doubt_since,
             "asked to stop": effect.asked_to_stop,
+            "undone": effect.undone,
             "to be checked": effect.due
             and effect.state in ("bound", "in_doubt", "held"),
             "sends": [

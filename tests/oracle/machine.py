@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, rule
 from earmark.domain.errors import EarmarkError, KeyReused, Rejected
 from earmark.engine import cancel, enqueue, forget, recover, resolve, retry
 from earmark.engine.expire import expire
-from tests.oracle import commands, doubts, people, workers
+from tests.oracle import commands, doubts, lost, people, undoing, workers
 from tests.oracle.bench import Bench
 from tests.oracle.deeds import (
     ANY_SCRIPT,
@@ -22,14 +22,13 @@ from tests.oracle.deeds import (
     deed,
     deeds,
 )
-from tests.oracle.model import Task
 from tests.oracle.site import ENDS, LANDS, SCRIPTS
+from tests.oracle.things import Task
 
 WHO = "person"
 _MEANWHILE = ("silence, work", "silence, cancel", "silence", "cancel", "nothing")
 _OUTCOMES = ("ok", "failed", "cancelled", "expired", "interrupted")
-#: Those about doubt; no command here has an undo.
-_DECISIONS = ("adopt", "absent", "send-again", "watch")
+_DECISIONS = ("adopt", "absent", "send-again", "watch", *undoing.DECISIONS)
 
 #: What a run must have seen: each of these did something, at least once.
 MUST_SUCCEED = (
@@ -47,7 +46,7 @@ MUST_SUCCEED = (
     *(f"kill a poller at {instant}" for instant in doubts.INSTANTS),
     *(f"a job is {how}" for how in ENDS),
     *("a request lands late", "bound", "in doubt", "lost", "found", "held"),
-    *(f"judged: {verdict}" for verdict in ("wait", "send", "plan", "hold")),
+    *(f"judged: {verdict}" for verdict in ("wait", "send", "plan", "refuse", "hold")),
     *("reached, and may be undone", "asked to stop", "too late", "left behind"),
     *("cancel", "cancel refused", "stopped before it was sent", "dropped unsent"),
     *("retry", "retry refused", "will try again", "promised anew"),
@@ -56,6 +55,10 @@ MUST_SUCCEED = (
     *("forget", "forget refused", "prune", "prune, dry"),
     *("planned children", "finished a plan", "acted", "could not be prepared"),
     *("refused a lock", "queued for locks", "woken for locks"),
+    *("a plan could not be finished", "began to undo", "took back several at once"),
+    *("taken back half-way", "nothing of it was left", "undo over", "taken back later"),
+    *("undo tried again", "undo could not be planned", "undo refused a lock"),
+    *("undo is held", "a step of it is held"),
     *(f"verdict {outcome}" for outcome in ("failed", "cancelled", "interrupted")),
     *(f"ended {outcome}" for outcome in _OUTCOMES),
 )
@@ -127,7 +130,7 @@ class Oracle(Bench):
             return
         if "silence" in meanwhile:
             recover.worker_silent(self.engine, worker, "it does not beat")
-            workers.worker_silent(self.model, worker)
+            lost.worker_silent(self.model, worker)
         root = claim.partition(" ")[0].partition("/")[0]
         if "cancel" in meanwhile and root in self.model.roots:
             self.cancel(root)
@@ -157,7 +160,7 @@ class Oracle(Bench):
             self.note("worker gone", True)
             return
         count = recover.worker_silent(self.engine, worker, "it does not beat")
-        assert count == workers.worker_silent(self.model, worker)
+        assert count == lost.worker_silent(self.model, worker)
         self.note("worker silent", count)
 
     @deed(3, seconds=st.sampled_from((0, 40, 120)))
@@ -165,7 +168,7 @@ class Oracle(Bench):
         """What comes round by the clock: deadlines, calls that hang, old keys."""
         self.pass_time(seconds)
         hung = recover.overdue(self.engine)
-        assert hung == workers.overdue(self.model)
+        assert hung == lost.overdue(self.model)
         late = expire(self.engine)
         assert late == people.expire(self.model)
         self.engine.write(enqueue.forget_old_keys)
@@ -270,8 +273,7 @@ class Oracle(Bench):
         found = self.model.task(task)
         handle = self._to_adopt(found, which) if decision == "adopt" else None
         effect = found.effect
-        assert effect is not None
-        if decision == "send-again" and effect.open_sends:
+        if decision == "send-again" and effect and effect.open_sends:
             return  # two open sends are told as a broken rule, whoever wanted them
         verdict = resolve.Decision(decision)
         try:
@@ -284,8 +286,7 @@ class Oracle(Bench):
 
     def _to_adopt(self, task: Task, which: str) -> str:
         effect = task.effect
-        assert effect is not None
-        made = self.model.site.made.get(effect.id, [])
+        made = self.model.site.made.get(effect.id, []) if effect else []
         if which == "its own" and made:
             return made[0]
         others = [it.handle for _, it in self.model.all_effects() if it is not effect]

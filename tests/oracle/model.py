@@ -1,138 +1,21 @@
 """The model: what a user of the engine may observe, written from the protocol's rules.
 
-No store, no transactions, no threads: plain objects by names that tell where they are
-(`r2/a` is the child `a` of the second root, `r2/a#1` its second effect). Here is what a
-task, an effect and a lock are, and how a task ends and who goes on then; what a worker
-does is in `workers.py`, what is found out at a provider in `doubts.py`, and what people
-and clocks ask for in `people.py`. Where rules are named, they are the protocol's.
+No store, no transactions, no threads: plain objects, which are in `things.py`. Here is
+how a task ends and who goes on then. How what was done is taken back is in
+`undoing.py`, what a worker does in `workers.py` and what becomes of it without one in
+`lost.py`, what is found out at a provider in `doubts.py`, and what people and clocks
+ask for in `people.py`. Where rules are named, they are the protocol's.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
-from earmark.domain.command import Child, Command, Composite, ExternalJob, WhenLocked
-from earmark.domain.connector import EffectClass
+from earmark.domain.command import Child, Command, Composite, ExternalJob
 from earmark.domain.ids import derived_id
 from earmark.domain.lock import Lock, LockMode
-from tests.oracle.site import OPERATIONS, Site
-
-GOOD = ("ok", "warned")
-#: Something may be at the provider, and nobody has accounted for it (invariant 3).
-OPEN = ("sending", "bound", "in_doubt", "held")
-
-
-@dataclass
-class Send:
-    """One time that an effect was asked for. `over`: since when its sender can send no
-    more; None while it may."""
-
-    number: int
-    sender: str
-    at: float
-    over: float | None = None
-    answered: bool = False
-
-
-@dataclass
-class Effect:
-    """A promised effect. `due`: somebody is to ask the provider about it."""
-
-    name: str
-    #: The token that is sent.
-    id: str
-    effect: EffectClass
-    state: str = "planned"
-    handle: str | None = None
-    send: int = 0
-    sends: list[Send] = field(default_factory=list)
-    resend: bool = False
-    first_sent: float | None = None
-    doubt_since: float | None = None
-    due: bool = False
-    decided: bool = False
-    asked_to_stop: float | None = None
-    #: The handle that a late answer named.
-    heard: str | None = None
-    ended_well: bool = False
-
-    @property
-    def open_sends(self) -> list[Send]:
-        """Those that may still leave, as far as anybody knows."""
-        return [one for one in self.sends if one.over is None and not one.answered]
-
-    def landed_by(self) -> float | None:
-        """From when on nothing of it can land any more; None: nobody knows (rule 1)."""
-        if self.open_sends:
-            return None
-        horizon = OPERATIONS[self.effect].max_in_flight.total_seconds()
-        unanswered = (one for one in self.sends if not one.answered)
-        return max((float(it.over or 0) + horizon for it in unanswered), default=-1.0)
-
-
-@dataclass
-class Error:
-    """What a bad end tells programs: a code, and whether anything is left behind."""
-
-    code: str
-    left: bool = False
-
-
-@dataclass
-class Task:
-    """One run of a command."""
-
-    name: str
-    #: Claims go by priority, then by this.
-    id: str
-    command: Command[Any]
-    priority: int
-    parent: "Task | None"
-    zone: str
-    after: tuple[str, ...] = ()
-    children: dict[str, "Task"] = field(default_factory=dict)
-    effects: list[Effect] = field(default_factory=list)
-    state: str = "queued"
-    step: str = "run"
-    outcome: str | None = None
-    verdict: str | None = None
-    error: Error | None = None
-    pending: int = 0
-    attempt: int = 0
-    tries: int = 0
-    recoveries: int = 0
-    worker: str | None = None
-    stop: bool = False
-    cancelled_by: str | None = None
-    retry_of: str | None = None
-    run_after: float = 0
-    deadline: float | None = None
-    start_by: float | None = None
-    end_by: float | None = None
-    started: float | None = None
-    finished: float | None = None
-
-    @property
-    def root(self) -> "Task":
-        return self if self.parent is None else self.parent.root
-
-    @property
-    def effect(self) -> Effect | None:
-        """The newest is the one that counts."""
-        return self.effects[-1] if self.effects else None
-
-    @property
-    def done(self) -> bool:
-        return self.state == "done"
-
-    @property
-    def well(self) -> bool:
-        return self.outcome in GOOD
-
-    def family(self) -> list["Task"]:
-        """It and all below it, parents first."""
-        below = [one for child in self.children.values() for one in child.family()]
-        return [self, *below]
+from tests.oracle import undoing
+from tests.oracle.site import Site
+from tests.oracle.things import OPEN, Effect, Error, Task, new_effect
 
 
 class Model:
@@ -163,7 +46,7 @@ class Model:
         root, *keys = name.split("/")
         found = self.roots[root]
         for key in keys:
-            found = found.children[key]
+            found = (found.children | found.steps)[key]
         return found
 
     def effects(self) -> list[tuple[Task, Effect]]:
@@ -182,28 +65,30 @@ class Model:
         if outcome == "cancelled" and task.cancelled_by == "deadline":
             # A deadline invents no outcome.
             outcome = "failed" if self._ever_sent(task) else "expired"
-            error = Error("deadline", error.left if error else False)
+            error = Error("deadline", error.left if error else frozenset())
         if outcome == "cancelled" and task.verdict == "failed":
             outcome, error = "failed", task.error
+        if undoing.instead_of_end(self, task, outcome, error):
+            return
         task.state, task.outcome, task.error = "done", outcome, error
         task.pending, task.deadline, task.finished = 0, None, self.now
         self.happened[f"ended {outcome}"] += 1
         if task.parent is None:
             self._release(task)
+        elif task.undoes is not None:
+            undoing.tell(task)
         else:
             self._tell(task.parent, task)
 
-    def fail(
-        self, task: Task, code: str, outcome: str = "failed", left: bool = False
-    ) -> None:
+    def fail(self, task: Task, code: str, outcome: str = "failed") -> None:
         """A bad end, which names what is left behind at providers."""
-        left = left or _left_behind(task)
-        self.happened["left behind"] += left
-        self.end(task, outcome, Error(code, left))
+        error = Error(code, undoing.left_behind(task), undoing.taken_back(task))
+        self.happened["left behind"] += bool(error.left)
+        self.end(task, outcome, error)
 
     def fail_unsent(self, task: Task, code: str) -> None:
         """The same for a task of which nothing was sent."""
-        self.drop(task, "failed", Error(code, _left_behind(task)))
+        self.drop(task, "failed", Error(code, undoing.left_behind(task)))
 
     def drop(self, task: Task, outcome: str, error: Error | None = None) -> None:
         """End a task of which nothing was sent. What a person had sent again is in
@@ -220,7 +105,7 @@ class Model:
     def stop(self, task: Task, by: str | None) -> None:
         """No more is sent of it and all below. Only what somebody (`by`) cancelled is
         asked to stop at its provider, too."""
-        if task.done:
+        if task.done or task.step == "undo":
             return
         task.stop, task.cancelled_by = True, task.cancelled_by or by
         effect = task.effect
@@ -259,7 +144,7 @@ class Model:
         else:
             error = parent.error
             assert error is not None
-            self.fail(parent, error.code, parent.verdict, error.left)
+            self.fail(parent, error.code, parent.verdict)
 
     def _fix_verdict(self, parent: Task, culprit: Task) -> None:
         """The first that ends badly decides, and nothing more is sent."""
@@ -268,7 +153,8 @@ class Model:
             parent.verdict = "cancelled"
         elif culprit.outcome in ("cancelled", "interrupted"):
             parent.verdict = culprit.outcome
-        parent.error = culprit.error or Error(str(culprit.outcome))
+        its = culprit.error or Error(str(culprit.outcome))
+        parent.error = Error(its.code)
         self.happened[f"verdict {parent.verdict}"] += 1
         for sibling in parent.children.values():
             if sibling is not culprit:
@@ -337,35 +223,6 @@ def _locks(held: dict[str, LockMode]) -> list[Lock]:
 def _strongest(wanted: list[Lock]) -> dict[str, LockMode]:
     ordered = sorted(wanted, key=lambda one: one.mode is LockMode.EXCLUSIVE)
     return {one.name: one.mode for one in ordered}
-
-
-def _left_behind(parent: Task) -> bool:
-    """True when a child has made something that is no state, or may have."""
-    for child in parent.children.values():
-        effect = child.effect
-        if effect is None:
-            if _left_behind(child):
-                return True
-        elif effect.state == "watched":
-            return True
-        elif effect.state == "settled" and effect.effect is not EffectClass.ABSOLUTE:
-            known = child.error is not None and child.error.left
-            if child.well or effect.ended_well or known:
-                return True
-    return False
-
-
-def waits_for_locks(task: Task) -> bool:
-    """Only a root may, and only if its command says so."""
-    return task.parent is None and task.command.when_locked is WhenLocked.QUEUE
-
-
-def new_effect(task: Task, command: ExternalJob[Any]) -> None:
-    """Promise the effect of a task: the first, or in place of one that failed."""
-    before = task.effect
-    token = derived_id(before.id, "again") if before else derived_id(task.id, "effect")
-    name = f"{task.name}#{len(task.effects)}"
-    task.effects.append(Effect(name, token, EffectClass(command.operation)))
 
 
 def plan_children(task: Task, zones: dict[str, str], now: float) -> list[Lock]:

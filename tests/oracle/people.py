@@ -4,7 +4,9 @@ from typing import Any
 
 from earmark.domain.command import Command
 from earmark.domain.connector import EffectClass
-from tests.oracle.model import Error, Model, Task
+from tests.oracle import undoing
+from tests.oracle.model import Model
+from tests.oracle.things import Error, Task
 from tests.oracle.workers import ZONES
 
 NORMAL = 100
@@ -66,8 +68,11 @@ def forget_old_keys(model: Model) -> int:
 
 
 def cancel(model: Model, root: Task) -> bool | None:
-    """None when it has ended; False when that was asked for already."""
-    return None if root.done else _stop(model, root, "person")
+    """None when it has ended, or is being undone; False when that was asked for
+    already."""
+    if root.done or (root.step == "undo" and root.cancelled_by is None):
+        return None
+    return _stop(model, root, "person")
 
 
 def _stop(model: Model, task: Task, by: str) -> bool:
@@ -89,13 +94,13 @@ def expire(model: Model) -> int:
         task
         for task in model.every()
         if task.end_by is not None and task.end_by < model.now
-        if not task.done and task.cancelled_by is None
+        if not task.done and task.cancelled_by is None and task.step != "undo"
     ]
     for task in late:
         model.happened["not started in time"] += 1
         model.drop(task, "expired", Error("not-started"))
     for task in overlong:
-        if not task.done:
+        if not task.done and task.step != "undo":
             model.happened["ran too long"] += 1
             _stop(model, task, "deadline")
     return len(late) + len(overlong)
@@ -110,9 +115,13 @@ def may_retry(model: Model, root: Task) -> bool:
 def resolve(model: Model, task: Task, decision: str, handle: str = "") -> bool:
     """A person's decision about a held task; False when it is refused."""
     effect = task.effect
-    assert effect is not None
     assert task.state == "held"
-    if decision == "adopt":
+    doubtful = effect is not None and effect.state == "held"
+    if doubtful == (decision in undoing.DECISIONS):
+        return False
+    if effect is None or not doubtful:
+        undoing.decide(model, task, decision)
+    elif decision == "adopt":
         if handle_taken(model, task, handle):
             return False
         effect.state, effect.handle, effect.due = "bound", handle, True
@@ -127,7 +136,9 @@ def resolve(model: Model, task: Task, decision: str, handle: str = "") -> bool:
         task.state, task.run_after = "queued", model.now
     else:
         effect.state, effect.due = "watched", False
-        model.end(task, "interrupted", Error("watched", left=True))
+        # This step of an undo is given up: it may end badly.
+        task.stop = task.stop or task.undoes is not None
+        model.end(task, "interrupted", Error("watched", left=frozenset({"?"})))
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from earmark.domain.authoring import Ctx
+from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import (
@@ -21,6 +21,7 @@ from earmark.domain.errors import (
 )
 from earmark.domain.outcome import Done, Failed, Found, Progress, Running
 from earmark.engine.ctx import EngineCtx
+from earmark.engine.tx import EngineTx
 
 C = TypeVar("C")
 
@@ -137,6 +138,13 @@ class World:
             raise EarmarkError("It broke.", code="broken")
         return "seen"
 
+    def undo(self, tx: Tx) -> None:
+        """The author's code, which may raise."""
+        assert isinstance(tx, EngineTx)
+        assert tx.task is not None
+        if self.scripts[tx.task.id, tx.task.attempt] == "unprepared":
+            raise EarmarkError("It could not be prepared.", code="unprepared")
+
     def poll(self, job: str) -> Progress:
         self._answer()
         said = told(self.site.status(job))
@@ -225,3 +233,11 @@ class OracleConnector:
 
     def close(self) -> None:
         pass
+
+
+def world_of(tx: Tx) -> World:
+    """The one behind the engine of a transaction."""
+    assert isinstance(tx, EngineTx)
+    connector = tx.engine.connectors["oracle"]
+    assert isinstance(connector, OracleConnector)
+    return connector.world

@@ -16,7 +16,7 @@ from tests.oracle.house import House
 from tests.oracle.machine import MUST_SUCCEED, Oracle
 from tests.oracle.tour import tour
 
-EXAMPLES = int(os.environ.get("EARMARK_ORACLE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("EARMARK_ORACLE_EXAMPLES", "24"))
 SEED = int(os.environ.get("EARMARK_ORACLE_SEED", "1"))
 STEPS = 50
 #: So many times as many examples, at most, until everything has succeeded once.

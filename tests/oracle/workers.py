@@ -5,19 +5,13 @@ worker that wakes up late is one that is asked for its next step late."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from earmark.domain.command import Action, Command, Composite, ExternalJob, OnRestart
+from earmark.domain.command import Action, Command, Composite, ExternalJob
 from earmark.domain.lock import Lock
-from tests.oracle.model import (
-    Effect,
-    Error,
-    Model,
-    Send,
-    Task,
-    new_effect,
-    plan_children,
-    waits_for_locks,
-)
+from tests.oracle import undoing
+from tests.oracle.again import promise_again, tries, try_later, worth_it
+from tests.oracle.model import Model, plan_children
 from tests.oracle.site import AGAIN, LANDS, OPERATIONS
+from tests.oracle.things import Effect, Error, Send, Task, new_effect, waits_for_locks
 
 #: Providers and their zones.
 ZONES = {"p-1": "default", "p-2": "east"}
@@ -35,7 +29,10 @@ _SENDING = (
     "send.answered",
     "bind.committed",
 )
-INSTANTS = (*_SENDING, "act.answered", "settle.committed", "finish.started")
+_UNDOING = ("undo.started", "undo.planned")
+INSTANTS = (
+    *_SENDING, "act.answered", "settle.committed", "finish.started", *_UNDOING
+)  # fmt: skip
 _ACTING = ("plan.committed", "asked", "act.answered", "settle.committed")
 Instants = Iterator[str]
 
@@ -108,6 +105,8 @@ class Attempt:
     @property
     def instants(self) -> tuple[str, ...]:
         """Where it may be held up or killed."""
+        if self.step == "undo":
+            return _UNDOING
         if self.step == "finish":
             return ("finish.started", "settle.committed")
         if isinstance(self.task.command, ExternalJob):
@@ -117,12 +116,11 @@ class Attempt:
     def run(self, script: str) -> Instants:
         """All of it."""
         self.script = script
+        if self.step == "undo":
+            yield from self._undo()
+            return
         if self.step == "finish":
-            yield "finish.started"
-            if self.mine:
-                self.model.end(self.task, "ok")
-                self.model.happened["finished a plan"] += 1
-                yield "settle.committed"
+            yield from self._finish()
             return
         if not self.mine:
             self.model.happened["came too late to plan"] += 1
@@ -138,6 +136,25 @@ class Attempt:
             yield from self._send()
         elif isinstance(self.task.command, Action):
             yield from self._act()
+
+    def _undo(self) -> Instants:
+        yield "undo.started"
+        raises = self.script == "unprepared"
+        if self.mine and undoing.plan(self.model, self.task, raises=raises):
+            yield "undo.planned"
+
+    def _finish(self) -> Instants:
+        yield "finish.started"
+        if not self.mine:
+            return
+        if self.task.command.broken:  # type: ignore[attr-defined]
+            # An author's exception in `finish` starts the undo (rule 13).
+            self.model.happened["a plan could not be finished"] += 1
+            self.model.fail(self.task, "broken")
+        else:
+            self.model.happened["finished a plan"] += 1
+            self.model.end(self.task, "ok")
+        yield "settle.committed"
 
     def _plan(self) -> bool | None:
         """Everything is promised, or nothing (invariant 6). False: it queues for its
@@ -158,9 +175,18 @@ class Attempt:
                 model.happened["refused a lock"] += 1
                 model.drop(task, "failed", Error("locked"))
                 return None
+        elif task.undoes is not None and not self._lock_undo(effect):
+            model.happened["undo refused a lock"] += 1
+            model.drop(task, "failed", Error("locked"))
+            return None
         self._count_from_here()
         task.tries += 1
         return True
+
+    def _lock_undo(self, effect: Effect) -> bool:
+        """A step of an undo takes its locks only now."""
+        wanted = list(self.task.command.locks())
+        return effect.state != "planned" or self.model.take(self.task.root, wanted)
 
     def _count_from_here(self) -> None:
         """The deadline of the whole run counts from the first claim."""
@@ -298,8 +324,11 @@ class Attempt:
         if not self._in_time(effect, send):
             model.happened["a late answer named none"] += 1
             send.over = _first(send.over, model.now)
-            send.answered = refused and not in_doubt_before
+            if refused:
+                send.answered, send.refused = True, _code(script)
             return
+        if refused:
+            send.answered, send.refused = True, _code(script)
         if in_doubt_before or not (unsent or refused):
             if unsent:
                 effect.sends.remove(send)
@@ -316,7 +345,7 @@ class Attempt:
             else:
                 model.drop(task, "failed", Error(_code(script)))
         else:
-            send.answered, send.over = True, _first(send.over, model.now)
+            send.over = _first(send.over, model.now)
             effect.state = "refused"
             if not promise_again(model, task, _code(script)):
                 model.end(task, "failed", Error(_code(script)))
@@ -351,108 +380,8 @@ def token_valid(effect: Effect, now: float) -> bool:
     return now < effect.first_sent + life.total_seconds() - 60
 
 
-def tries(task: Task) -> int:
-    """What only lost its worker was not tried."""
-    return max(task.tries - task.recoveries, 1)
-
-
-def worth_it(task: Task, code: str) -> bool:
-    """A definite failure that the policy names."""
-    policy = task.command.retry
-    return code in policy.on and not task.stop and tries(task) < policy.attempts
-
-
-def try_later(model: Model, task: Task) -> None:
-    pause = task.command.retry.pause(tries(task)).total_seconds()
-    task.state, task.run_after, task.deadline = "queued", model.now + pause, None
-    model.happened["will try again"] += 1
-
-
-def promise_again(model: Model, task: Task, code: str) -> bool:
-    """After a definite failure: a new effect."""
-    if not worth_it(task, code):
-        return False
-    assert isinstance(task.command, ExternalJob)
-    new_effect(task, task.command)
-    try_later(model, task)
-    model.happened["promised anew"] += 1
-    return True
-
-
 def raise_doubt(model: Model, task: Task, effect: Effect) -> None:
     effect.state, effect.due = "in_doubt", True
     effect.doubt_since = _first(effect.doubt_since, model.now)
     model.rest(task)
     model.happened["in doubt"] += 1
-
-
-def worker_gone(model: Model, worker: str) -> None:
-    """Proved: it sends nothing more (rule 1)."""
-    for _, effect in model.all_effects():
-        for send in effect.sends:
-            if send.sender == worker and send.over is None:
-                send.over = model.now
-    worker_silent(model, worker)
-
-
-def worker_silent(model: Model, worker: str) -> int:
-    """It may still wake up; what it runs is recovered."""
-    return _recover_all(model, [t for t in model.every() if t.worker == worker])
-
-
-def overdue(model: Model) -> int:
-    """A call past its deadline is hung (rule 6)."""
-    late = [t for t in model.every() if t.deadline is not None]
-    return _recover_all(model, [t for t in late if float(t.deadline or 0) < model.now])
-
-
-def _recover_all(model: Model, tasks: list[Task]) -> int:
-    left = [task for task in tasks if task.state == "running"]
-    for task in left:
-        _recover(model, task)
-    return len(left)
-
-
-def _recover(model: Model, task: Task) -> None:
-    """Nothing sent: queued again, or dropped as the command says. Sent: in doubt."""
-    task.recoveries += 1
-    model.happened["recovered"] += 1
-    top = None if task.step == "finish" else _to_fail(task)
-    if top is not None:
-        model.happened["failed on restart"] += 1
-        if top.verdict is None:
-            top.verdict, top.error = "failed", Error("interrupted")
-        model.stop(top, None)
-    effect = task.effect
-    unsent = effect is None or effect.state == "planned"
-    given_up = task.recoveries > MOST_RECOVERIES
-    if effect is not None and effect.state == "sending":
-        raise_doubt(model, task, effect)
-        if given_up:
-            hold(model, task, effect)
-    elif given_up and unsent:
-        model.fail_unsent(task, "poison")
-    elif given_up:
-        assert effect is not None
-        hold(model, task, effect)
-    elif top is not None and unsent:
-        model.drop(task, "failed", Error("interrupted"))
-    else:
-        task.state, task.deadline, task.run_after = "queued", None, model.now
-
-
-def _to_fail(task: Task) -> Task | None:
-    """The highest of it and those above that is not to be resumed."""
-    chain: Task | None = task
-    found = None
-    while chain is not None:
-        found = chain if chain.command.on_restart is OnRestart.FAIL else found
-        chain = chain.parent
-    return found
-
-
-def hold(model: Model, task: Task, effect: Effect) -> None:
-    """A person decides (rule 4)."""
-    effect.state, effect.due, effect.decided = "held", False, False
-    task.state, task.deadline = "held", None
-    model.happened["held"] += 1

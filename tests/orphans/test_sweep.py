@@ -22,7 +22,7 @@ from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Task
 from earmark.engine import forget
 from earmark.engine.enqueue import transact
-from earmark.engine.tx import EngineTx
+from earmark.engine.house_tx import HouseTx
 from earmark.providers.lab.marked import LabMarked
 from earmark.store import placeholders, schema
 from earmark.store.database import Transaction
@@ -345,7 +345,7 @@ def test_an_older_listing_changes_nothing(yard: Yard) -> None:
     assert before.began_at is not None
     began = before.began_at - timedelta(seconds=1)
 
-    def older(tx: EngineTx) -> str:
+    def older(tx: HouseTx) -> str:
         return tx.apply_sweep(LAB_ID, [], {}, began)
 
     assert "A newer sweep was first" in transact(yard.engine, older)

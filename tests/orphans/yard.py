@@ -14,9 +14,7 @@ from earmark.domain.deadline import Deadline
 from earmark.domain.mark import Mark
 from earmark.domain.orphan import Orphan, Sweep
 from earmark.domain.task import Placeholder, Task
-from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
-from earmark.engine.perform import perform
 from earmark.engine.poll import check_provider
 from earmark.engine.resolve import Decision, resolve
 from earmark.engine.runtime import Engine
@@ -24,9 +22,10 @@ from earmark.lab import rules
 from earmark.lab.faults import FAULTS
 from earmark.lab.site import Site
 from earmark.providers.transport import Request
-from earmark.store import orphans, placeholders, queue, tasks
+from earmark.store import orphans, placeholders, tasks
 from earmark.store import schema as tables
 from earmark.store.database import Transaction
+from earmark.testing.rounds import hurry, perform_queued
 from tests.crash.cases import LAB_ID
 from tests.crash.inside import InsideLab
 from tests.crash.schedules import URL
@@ -88,24 +87,8 @@ class Yard:
 
     def begin(self) -> int:
         """Claim and send, and look at nothing."""
-        appetite = queue.Appetite("default", ("*",), self.engine.commands.pairs())
-        self._hurry()
-        claimed = claim(self.engine, appetite, "w-1", 10)
-        for task in claimed:
-            perform(self.engine, task)
-        return len(claimed)
-
-    def _hurry(self) -> None:
-        def now(tx: Transaction) -> None:
-            effect, task = tables.placeholders, tables.tasks
-            due = sa.update(effect).where(effect.c.next_check_at > tx.now)
-            tx.execute(due.values(next_check_at=tx.now))
-            later = sa.update(task).where(
-                task.c.state == "queued", task.c.run_after > tx.now
-            )
-            tx.execute(later.values(run_after=tx.now))
-
-        self.engine.write(now)
+        hurry(self.engine)
+        return len(perform_queued(self.engine))
 
     def pass_time(self, hours: float = 2) -> None:
         """Hours go by: every horizon passes."""
@@ -182,7 +165,7 @@ class Yard:
         asked = self.ask(command)
         self.begin()
         self.pass_time()
-        self._hurry()
+        hurry(self.engine)
         check_provider(self.engine, LAB_ID)
         self.begin()
         self.calm()

@@ -15,14 +15,13 @@ from earmark.domain.connector import Connector
 from earmark.domain.inventory import Provider
 from earmark.domain.task import Task
 from earmark.engine import describe, poll
-from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
-from earmark.engine.perform import perform
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
-from earmark.store import inventory, placeholders, queue, tasks
+from earmark.store import inventory, tasks
 from earmark.store.columns import metadata
 from earmark.store.schema import placeholders as placeholder_table
+from earmark.testing.rounds import hurry, perform_queued
 
 #: Only so that what never ends is told before the test itself is ended.
 _PATIENCE_SECONDS = 100.0
@@ -89,14 +88,11 @@ class AuthoredStage:
 
     def perform(self) -> None:
         """Run what is queued."""
-        known = self.engine.commands.pairs()
-        appetite = queue.Appetite("default", ("*",), known)
-        for task in claim(self.engine, appetite, "w-1", 50):
-            perform(self.engine, task)
+        perform_queued(self.engine, most=50)
 
     def check(self) -> None:
         """Ask every provider about what is under way, due or not."""
-        self._hurry()
+        hurry(self.engine)
         for name in self.names:
             poll.check_provider(self.engine, name)
 
@@ -145,13 +141,6 @@ class AuthoredStage:
             return "\n".join(map(str, rows))
 
         return self.engine.read(read)
-
-    def _hurry(self) -> None:
-        def now(tx: Any) -> None:
-            open_ = tx.execute(placeholder_table.select()).all()
-            placeholders.postpone(tx, [row.id for row in open_], tx.now)
-
-        self.engine.write(now)
 
 
 def _quick(connector: Connector) -> Connector:

@@ -14,6 +14,8 @@ from typing import Self
 
 from sqlalchemy.engine import make_url
 
+from tests.peers.connections import Connections, some
+
 _STARTUP = struct.Struct("!II")
 _SPECIAL = (80877103, 80877104)  # asks for SSL, for GSS: answered by one byte
 _COMMITS = (b"QCOMMIT", b"P\0COMMIT")
@@ -31,11 +33,6 @@ class PostgresProxy:
 
     def __init__(self, target: str) -> None:
         self._target = make_url(target)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        host, port = self._listener.getsockname()
-        self.url = self._target.set(host=host, port=port, query={}).render_as_string(
-            hide_password=False
-        )
         self._lock = threading.Lock()
         self._commits = 0
         self._cut_at: int | None = None
@@ -45,8 +42,9 @@ class PostgresProxy:
         """How long each message of a client waits to be passed on, in seconds."""
         self.refusing = False
         """Whether who connects is sent away."""
-        self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._connections = Connections(self._serve)
+        here = self._target.set(host="127.0.0.1", port=self._connections.port, query={})
+        self.url = here.render_as_string(hide_password=False)
 
     def cut(self, number: int, how: Cut) -> None:
         """Cut at so many commits from now on, counted from 1, once."""
@@ -56,12 +54,7 @@ class PostgresProxy:
 
     def sever(self) -> int:
         """Cut every connection that is open, wherever it is; returns how many."""
-        with self._lock:
-            mine = list(self._open)
-        for one in mine:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        return len(mine)
+        return self._connections.cut()
 
     def __enter__(self) -> Self:
         return self
@@ -72,31 +65,15 @@ class PostgresProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._listener.close()
-        self.sever()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        self._connections.close()
 
     def _serve(self, client: socket.socket) -> None:
         if self.refusing:
             client.close()
             return
-        with client, self._connect() as server:
-            with self._lock:
-                self._open.add(client)
-            try:
-                _Pair(self, client, server).run()
-            except (OSError, EOFError):
-                return
-            finally:
-                with self._lock:
-                    self._open.discard(client)
+        known = self._connections.known(client)
+        with client, self._connect() as server, known, suppress(OSError, EOFError):
+            _Pair(self, client, server).run()
 
     def _connect(self) -> socket.socket:
         folder = self._target.query.get("host")
@@ -137,7 +114,7 @@ class _Pair:
             while True:
                 ready = {key.fileobj for key, _ in selector.select()}
                 if self._server in ready:
-                    self._client.sendall(_some(self._server))
+                    self._client.sendall(some(self._server))
                 if self._client in ready and not self._pass_on():
                     return
 
@@ -179,13 +156,6 @@ class _Pair:
             _exactly(self._server, int.from_bytes(head[1:]) - 4)
             if head[:1] == b"Z":
                 return
-
-
-def _some(side: socket.socket) -> bytes:
-    got = side.recv(65536)
-    if not got:
-        raise EOFError
-    return got
 
 
 def _exactly(side: socket.socket, count: int) -> bytes:

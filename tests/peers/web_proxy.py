@@ -10,6 +10,8 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
+from tests.peers.connections import Connections, some
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -20,16 +22,13 @@ class WebProxy:
     def __init__(self, target: str) -> None:
         host, _, port = target.removeprefix("http://").rpartition(":")
         self._target = (host, int(port))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.answered = 0
         """How many requests got the proxy's own answer."""
         self._status: HTTPStatus | None = None
         self._unplugged = False
         self._only = b""
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._connections = Connections(self._serve)
+        self.url = f"http://127.0.0.1:{self._connections.port}"
 
     def __enter__(self) -> Self:
         return self
@@ -40,70 +39,45 @@ class WebProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._listener.close()
-        self._cut()
+        self._connections.close()
 
     @contextmanager
     def answering(self, status: HTTPStatus, only: str = "/") -> Iterator[None]:
         """Answer with this status meanwhile; `only` where paths begin like that."""
         self.answered = 0
         self._status, self._only = status, only.encode()
-        self._cut()
+        self._connections.cut()
         try:
             yield
         finally:
             self._status = None
-            self._cut()
+            self._connections.cut()
 
     @contextmanager
     def unplugged(self) -> Iterator[None]:
         """Let nothing through meanwhile."""
         self._unplugged = True
-        self._cut()
+        self._connections.cut()
         try:
             yield
         finally:
             self._unplugged = False
 
-    def _cut(self) -> None:
-        with self._lock:
-            mine = list(self._open)
-        for one in mine:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                browser, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(browser,), daemon=True).start()
-
     def _serve(self, browser: socket.socket) -> None:
-        with browser, self._known(browser), suppress(OSError, EOFError):
+        known = self._connections.known
+        with browser, known(browser), suppress(OSError, EOFError):
             if self._unplugged:
                 return
             head = _request(browser)
             if self._status is not None and head.split(b" ")[1].startswith(self._only):
                 self._answer(browser, self._status)
                 return
-            with socket.create_connection(self._target) as server, self._known(server):
+            with socket.create_connection(self._target) as server, known(server):
                 server.sendall(_closing(head))
                 back = threading.Thread(target=_pass, args=(server, browser))
                 back.start()
                 _pass(browser, server)
                 back.join()
-
-    @contextmanager
-    def _known(self, one: socket.socket) -> Iterator[None]:
-        with self._lock:
-            self._open.add(one)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._open.discard(one)
 
     def _answer(self, browser: socket.socket, status: HTTPStatus) -> None:
         self.answered += 1
@@ -119,11 +93,11 @@ def _request(browser: socket.socket) -> bytes:
     """A request's head and body."""
     got = b""
     while b"\r\n\r\n" not in got:
-        got += _some(browser)
+        got += some(browser)
     head, _, body = got.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
     while length is not None and len(body) < int(length[1]):
-        body += _some(browser)
+        body += some(browser)
     return head + b"\r\n\r\n" + body
 
 
@@ -137,16 +111,9 @@ def _closing(request: bytes) -> bytes:
     return head + b"\r\nConnection: close\r\n\r\n" + body
 
 
-def _some(side: socket.socket) -> bytes:
-    got = side.recv(65536)
-    if not got:
-        raise EOFError
-    return got
-
-
 def _pass(one: socket.socket, other: socket.socket) -> None:
     with suppress(OSError, EOFError):
         while True:
-            other.sendall(_some(one))
+            other.sendall(some(one))
     with suppress(OSError):
         other.shutdown(socket.SHUT_WR)

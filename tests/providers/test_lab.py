@@ -1,6 +1,5 @@
 """What is the lab's alone: tasks, tokens, images and templates, and its faults."""
 
-import uuid
 from pathlib import Path
 
 import pytest
@@ -16,25 +15,12 @@ from earmark.domain.capabilities import (
 )
 from earmark.domain.connector import EffectClass, settings_of
 from earmark.domain.errors import BadInput, NotSent, Refused
-from earmark.domain.outcome import Done, Failed, Progress, Running
+from earmark.domain.outcome import Done, Failed, Running
 from earmark.providers.lab import CONNECTOR
 from tests.peers.lab import Json, LabProcess, eventually
 from tests.providers.certificates import self_signed
+from tests.providers.labs import end_of, site_of, token
 from tests.providers.sites import Kind, Site
-
-
-def token() -> str:
-    return str(uuid.uuid4())
-
-
-def site_of(lab: LabProcess, **more: str) -> Kind:
-    return Kind(
-        connector=CONNECTOR,
-        settings={"url": lab.url, **more},
-        secrets={"password": lab.auth[1]},
-        address="url",
-        vm=lab.vm("web01")["id"],
-    )
 
 
 @pytest.fixture
@@ -51,14 +37,6 @@ def templates(lab: LabProcess) -> Templates:
 def source(lab: LabProcess) -> str:
     """The image of a VM's disk."""
     return str(lab.vm("web01")["disks"][0]["image"])
-
-
-def end_of(jobs: Images | Templates, job: str) -> Progress:
-    def ended() -> bool:
-        return not isinstance(jobs.jobs([job]).get(job), Running | None)
-
-    eventually(ended, "the end of the job")
-    return jobs.jobs([job])[job]
 
 
 def image(lab: LabProcess, image_id: str) -> Json:

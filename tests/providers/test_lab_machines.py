@@ -1,7 +1,6 @@
 """What the lab does to machines: snapshots, switched disks, deletions. The last two are
 absolute: the state counts, whoever brought it about and whatever became of the task."""
 
-import uuid
 from pathlib import Path
 
 import pytest
@@ -19,23 +18,7 @@ from earmark.domain.inventory import ObservedDisk, ObservedSnapshot
 from earmark.domain.outcome import Done, Failed, Progress, Running
 from earmark.providers.lab import CONNECTOR
 from tests.peers.lab import LabProcess, eventually
-from tests.providers.sites import Kind
-
-Jobs = Disks | Machines | Snapshots
-
-
-def token() -> str:
-    return str(uuid.uuid4())
-
-
-def site_of(lab: LabProcess) -> Kind:
-    return Kind(
-        connector=CONNECTOR,
-        settings={"url": lab.url},
-        secrets={"password": lab.auth[1]},
-        address="url",
-        vm=lab.vm("cache01")["id"],
-    )
+from tests.providers.labs import end_of, site_of, token
 
 
 @pytest.fixture
@@ -70,11 +53,6 @@ def copied(images: Images, source: str) -> str:
         return str(stands.result) if isinstance(stands, Done) else None
 
     return eventually(made, "the copy")
-
-
-def end_of(jobs: Jobs, job: str) -> Progress:
-    eventually(lambda: not isinstance(jobs.jobs([job]).get(job), Running | None))
-    return jobs.jobs([job])[job]
 
 
 def gone(images: Images, job: str) -> Progress:

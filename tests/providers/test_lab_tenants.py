@@ -1,41 +1,20 @@
 """What the lab does to tenants, through its connector."""
 
-import uuid
-
 import pytest
 
 from earmark.domain.capabilities import InventorySource, Tenants
 from earmark.domain.connector import EffectClass
 from earmark.domain.errors import NotSent, Refused
 from earmark.domain.inventory import ObservedTenant
-from earmark.domain.outcome import Done, Failed, Progress, Running
+from earmark.domain.outcome import Done, Failed
 from earmark.providers.lab import CONNECTOR
-from tests.peers.lab import LabProcess, eventually
-from tests.providers.sites import Kind
-
-
-def token() -> str:
-    return str(uuid.uuid4())
-
-
-def site_of(lab: LabProcess) -> Kind:
-    return Kind(
-        connector=CONNECTOR,
-        settings={"url": lab.url},
-        secrets={"password": lab.auth[1]},
-        address="url",
-        vm=lab.vm("cache01")["id"],
-    )
+from tests.peers.lab import LabProcess
+from tests.providers.labs import end_of, site_of, token
 
 
 @pytest.fixture
 def tenants(lab: LabProcess) -> Tenants:
     return site_of(lab).client(Tenants, seconds=60)
-
-
-def end_of(tenants: Tenants, job: str) -> Progress:
-    eventually(lambda: not isinstance(tenants.jobs([job]).get(job), Running | None))
-    return tenants.jobs([job])[job]
 
 
 def test_creation_is_deduplicated_by_token() -> None:

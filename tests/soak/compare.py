@@ -51,6 +51,11 @@ class AtLab:
         counts = Counter(it["token"] for it in self.effects if it["token"])
         return {token: count for token, count in counts.items() if count > 1}
 
+    def on_disks(self) -> frozenset[str]:
+        """The images that disks of VMs are on."""
+        vms = self.lists["vms"].values()
+        return frozenset(disk["image"] for vm in vms for disk in vm["disks"])
+
 
 def look(lab: LabProcess) -> AtLab:
     """Read a lab that keeps still."""
@@ -76,21 +81,26 @@ def unexplained(engine: Engine, at: AtLab) -> list[str]:
 
     def work(tx: Transaction) -> list[str]:
         rows = {row.id: row for row in tx.execute(sa.select(placeholders))}
+        used = at.on_disks()
         return [
             f"unexplained: {kind} {it['id']} at the lab carries {it['token']}: {why}"
             for kind in _MADE.values()
             for it in at.lists[kind].values()
-            if it["token"] and (why := _not_explained(rows.get(it["token"]), it["id"]))
+            if it["token"]
+            and (why := _not_explained(rows.get(it["token"]), it["id"], used))
         ]
 
     return engine.read(work)
 
 
-def _not_explained(row: Any, thing: str) -> str:
+def _not_explained(row: Any, thing: str, used: frozenset[str]) -> str:
     if row is None:
         return "there is no such row"
     if row.state in _NOT_THERE:
         return f"its row is {row.state}"
+    # A copy that a disk is on by now is part of that, and nothing of it is left.
+    if row.undone_at is not None and thing not in used:
+        return "its row says that it was taken back"
     if row.state == "settled" and row.result != thing:
         return f"its row is settled with {row.result}"
     return ""
@@ -111,7 +121,8 @@ def _lost(tx: Transaction, at: AtLab) -> Iterator[str]:
             there = at.lists[_MADE[row.command]]
             vm = known.get(row.params.get("vm"))
             with_vm = row.command == "CreateSnapshot" and vm and vm.gone_at
-            if row.result not in there and row.result not in gone and not with_vm:
+            left = with_vm or row.undone_at is not None or row.result in gone
+            if row.result not in there and not left:
                 yield f"{row.title} ({row.id}) ended well, {row.result} is not there"
         vm = known.get(row.params.get("vm"))
         if vm is None:
@@ -142,6 +153,7 @@ def _ended_in_order(tx: Transaction) -> list[Any]:
         tasks,
         placeholders.c.first_sent_at.label("sent"),
         placeholders.c.state.label("effect_state"),
+        placeholders.c.undone_at,
     ).join(placeholders, placeholders.c.task_id == tasks.c.id, isouter=True)
     rows = tx.execute(query).all()
     return sorted(rows, key=lambda it: (it.finished_at is None, it.finished_at, it.id))

@@ -2,11 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
+import sqlalchemy as sa
 
-from earmark.commands import CreateTenant, PowerOff
+from earmark.commands import AddVmTemplate, CreateTenant, PowerOff
+from earmark.store.database import Transaction
+from earmark.store.schema import placeholders
 from tests.acceptance.house import House
 from tests.soak import compare
 from tests.soak.houses import fresh_house
@@ -16,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A house in which a tenant was created and a VM powered off."""
+    """A house in which a tenant was created, a VM powered off, and the copies for a
+    template taken back."""
     folder = tmp_path_factory.mktemp("audit")
     url = f"sqlite:///{folder / 'earmark.db'}"
     with fresh_house(url, folder / "house") as house:
@@ -26,7 +30,27 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             PowerOff(vm="web01"),
         ):
             assert house.end_of(house.ask(command)).outcome == "ok"
+        with _behind_its_back(
+            house,
+            "INSERT INTO templates VALUES ('t', 'golden', 'vm', '[]', NULL, 0, NULL)",
+            "DELETE FROM templates WHERE id = 't'",
+        ):
+            failed = house.end_of(house.ask(AddVmTemplate(vm="web01", name="golden")))
+        assert failed.outcome == "failed", failed.message
         yield house
+
+
+@contextmanager
+def _behind_its_back(house: House, done: str, back: str) -> Iterator[None]:
+    """Change the lab's own database for a while."""
+    with closing(sqlite3.connect(house.lab.state / "lab.sqlite")) as site:
+        site.execute(done)
+        site.commit()
+        try:
+            yield
+        finally:
+            site.execute(back)
+            site.commit()
 
 
 def _found(house: House) -> str:
@@ -76,12 +100,34 @@ def test_nothing_is_found_where_nothing_is_wrong(worked: House) -> None:
 def test_what_is_changed_behind_our_back_is_found(
     worked: House, behind: str, back: str, found: str
 ) -> None:
-    with closing(sqlite3.connect(worked.lab.state / "lab.sqlite")) as site:
-        site.execute(behind)
-        site.commit()
-        try:
-            assert found in _found(worked)
-        finally:
-            site.execute(back)
-            site.commit()
+    with _behind_its_back(worked, behind, back):
+        assert found in _found(worked)
+    assert _found(worked) == ""
+
+
+def _taken_back(tx: Transaction) -> tuple[str, str]:
+    """Token and image of a copy that was taken back."""
+    undone = placeholders.c.undone_at.is_not(None)
+    copy = sa.select(placeholders.c.id, placeholders.c.result).where(undone)
+    row = tx.execute(copy.limit(1)).one()
+    return row.id, row.result
+
+
+def test_what_was_taken_back_and_is_there_is_found(worked: House) -> None:
+    """A row that says so explains nothing at the provider; only a disk that is on the
+    copy by now does."""
+    token, image = worked.engine.read(_taken_back)
+    there = f"('{image}', 'a', 'fast', 1, '{token}', 0, NULL, 'legal')"
+    with _behind_its_back(
+        worked,
+        f"INSERT INTO images VALUES {there}",
+        f"DELETE FROM images WHERE id = '{image}'",
+    ):
+        assert f"unexplained: images {image}" in _found(worked)
+        with _behind_its_back(
+            worked,
+            f"INSERT INTO disks SELECT 'd', vm, 'a', '{image}' FROM disks LIMIT 1",
+            "DELETE FROM disks WHERE id = 'd'",
+        ):
+            assert "unexplained" not in _found(worked)
     assert _found(worked) == ""

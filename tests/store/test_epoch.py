@@ -300,7 +300,9 @@ def server_settings(settings: Settings, postgres: PostgresPeer) -> Settings:
 
 @only_once
 @pytest.mark.postgres
-def test_a_server_s_copy_put_in_its_place(server_settings: Settings) -> None:
+def test_a_server_s_copy_put_in_its_place(
+    server_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     with started(server_settings) as engine:
         with_tasks(engine)
         first = epoch_of(engine)
@@ -308,12 +310,15 @@ def test_a_server_s_copy_put_in_its_place(server_settings: Settings) -> None:
     server.run('CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
     with started(server_settings) as engine:
         assert epoch_of(engine) == first
+        assert caplog.messages == []
     server.run('ALTER DATABASE "{name}" RENAME TO "{name}_gone"')
     server.run('ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
     with started(server_settings) as engine:
         assert epoch_of(engine) != first
         assert marked(engine) == MARKED
         assert len(restores(engine)) == 1
+    (warning,) = caplog.messages
+    assert "if the original goes on too, stop here" in warning
 
 
 @only_once
@@ -354,6 +359,89 @@ def test_one_that_hangs_in_its_beat_stops_no_other(server_settings: Settings) ->
             hung.rollback()
         beats.round()
         assert restores(engine) == []
+
+
+def copy_of(settings: Settings) -> str:
+    """What is looked at before anything works on a store."""
+    with closing(Database(settings.database_url)) as database:
+        return database.read(lambda tx: epoch.copy_of(tx, database.file))
+
+
+@only_once
+def test_a_folder_that_was_copied_whole(
+    sqlite_settings: Settings, copied: Copied, tmp_path: Path
+) -> None:
+    """With the file beside it, and with the same count: that it is another file is all
+    that shows it."""
+    with started(sqlite_settings) as engine:
+        with_tasks(engine)
+        heart(engine).round()
+    assert copy_of(sqlite_settings) == ""
+    shutil.copytree(tmp_path, tmp_path / "beside")
+    url = f"sqlite:///{tmp_path / 'beside' / copied.file.name}"
+    beside = sqlite_settings.model_copy(update={"database_url": url})
+    assert "was written beside another file" in copy_of(beside)
+    with started(beside) as engine:
+        assert marked(engine) == MARKED
+        assert "another file" in restores(engine)[0]
+    assert copy_of(beside) == "", "from then on it is itself"
+    with started(sqlite_settings) as engine:
+        assert (marked(engine), restores(engine)) == ([], [])
+
+
+@only_once
+def test_what_was_put_back_in_its_place_is_not_asked_about(
+    sqlite_settings: Settings, copied: Copied
+) -> None:
+    with started(sqlite_settings) as engine:
+        beats = heart(engine)
+        copied.make()
+        beats.round()
+    copied.put_back()
+    assert copy_of(sqlite_settings) == ""
+
+
+@only_once
+def test_a_file_alone_may_be_a_copy(sqlite_settings: Settings, copied: Copied) -> None:
+    with started(sqlite_settings):
+        copied.make()
+    url = f"sqlite:///{copied.copy}"
+    beside = sqlite_settings.model_copy(update={"database_url": url})
+    assert "is missing: this may be a copy" in copy_of(beside)
+
+
+@only_once
+@pytest.mark.postgres
+def test_a_database_copied_on_its_server(server_settings: Settings) -> None:
+    with started(server_settings) as engine:
+        with_tasks(engine)
+    server = Server(server_settings)
+    server.run('CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
+    url = parse(server_settings.database_url).set(
+        database=f"{server.name}_copy", drivername="postgresql"
+    )
+    beside = server_settings.model_copy(
+        update={"database_url": url.render_as_string(hide_password=False)}
+    )
+    assert copy_of(server_settings) == ""
+    assert f"it was database {server.name}," in copy_of(beside)
+    with started(beside) as engine:
+        assert marked(engine) == MARKED
+    assert copy_of(beside) == "", "from then on it is itself"
+
+
+@only_once
+@pytest.mark.postgres
+def test_a_copy_whose_original_is_gone_is_not_asked_about(
+    server_settings: Settings,
+) -> None:
+    with started(server_settings):
+        pass
+    server = Server(server_settings)
+    server.run('CREATE DATABASE "{name}_copy" TEMPLATE "{name}"')
+    server.run('DROP DATABASE "{name}"')
+    server.run('ALTER DATABASE "{name}_copy" RENAME TO "{name}"')
+    assert copy_of(server_settings) == ""
 
 
 def test_what_is_asked_for_in_the_new_epoch_is_not_marked(engine: Engine) -> None:

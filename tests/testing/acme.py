@@ -214,7 +214,7 @@ class RemoveThing(ExternalJob[str]):
 class MakeUndoableThing(MakeThing):
     """Right: it says how it is taken back."""
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return RemoveThing(provider=self.provider, thing=job)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from earmark import Command, Ctx, NameTaken, NotSent, Running
+from earmark import Command, Ctx, ExternalJob, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
 from tests.testing import acme
@@ -225,7 +225,7 @@ class RefusesTaken(acme.MakeThing):
     def finish(self, tx: Any, result: str) -> None:
         tx.add_tenant(self.name, provider="world", external_id=result)
 
-    def undo(self, tx: Any, job: str) -> Command[Any] | None:
+    def undo(self, tx: Any, job: str) -> ExternalJob[Any] | None:
         return acme.RemoveThing(provider=self.provider, thing=job)
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from earmark_certificates.fake import serve
+from earmark.testing import serve
 from earmark_certificates.fake_balancers import PASSWORD, FakeBalancers
 from earmark_certificates.fake_ca import FakeCa
 from earmark_certificates.jws import key_as_line, new_key

@@ -76,7 +76,7 @@ class Install(ExternalJob[str]):
             return Running(message="the balancer is loading it")
         return Failed(f"{self.balancer} serves another one.", code="diverged")
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return TakeOff(
             balancers=self.balancers,
             balancer=self.balancer,

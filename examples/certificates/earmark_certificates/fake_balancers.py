@@ -9,18 +9,20 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 
 from earmark import Connector
-from earmark.testing import Effect
+from earmark.testing import Asked, Effect, HttpFake, Problem, Reply
 from earmark_certificates import pem
+from earmark_certificates.balancers import Json
 from earmark_certificates.connector import BalancerConnector
-from earmark_certificates.fake import Asked, Fake, Json, Problem, Reply
+from earmark_certificates.trace import TRACE
 
 NAMES = ("lb1", "lb2", "lb3", "lb4", "lb5")
 PASSWORD = "fleet-password"  # noqa: S105 - of a simulated fleet
 
 
-class FakeBalancers(Fake):
+class FakeBalancers(HttpFake):
     """The fleet: five balancers, and the challenges that all of them answer."""
 
+    header = TRACE
     settings: Mapping[str, Any] = {"url": "http://balancers.test"}
     secrets: Mapping[str, str] = {"password": PASSWORD}
 
@@ -37,13 +39,13 @@ class FakeBalancers(Fake):
 
     def look(self, host: str, token: str) -> str | None:
         """What whoever asks the host for a challenge gets: the CA does."""
-        with self._turn:
+        with self.turn:
             found = self.get("challenge", token)
         return str(found["content"]) if found and found["host"] == host else None
 
     def served(self, balancer: str, host: str) -> str | None:
         """The fingerprint of what a client of the host is shown."""
-        with self._turn:
+        with self.turn:
             stack = (self.get("site", f"{balancer}/{host}") or {}).get("stack", [])
         return stack[-1]["fingerprint"] if stack else None
 
@@ -112,6 +114,6 @@ class FakeBalancers(Fake):
         name, _, _ = like.id.partition(" ")
         if name == "challenge":
             return
-        with self._turn:
+        with self.turn:
             stack = (self.get("site", name) or {"stack": []})["stack"]
             self.put("site", name, {"stack": [*stack, {"fingerprint": "f" * 64}]})

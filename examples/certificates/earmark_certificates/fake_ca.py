@@ -14,19 +14,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from earmark import Connector
-from earmark.testing import Effect
+from earmark.testing import Asked, Effect, HttpFake, Problem, Reply
 from earmark_certificates import jws
+from earmark_certificates.ca import Json
 from earmark_certificates.connector import AcmeConnector
-from earmark_certificates.fake import Asked, Fake, Json, Problem, Reply
+from earmark_certificates.trace import TRACE
 
 _ERROR = "urn:ietf:params:acme:error:"
 #: Whom the CA asks: a host and a token; the answer is what it finds there.
 Look = Callable[[str, str], str | None]
 
 
-class FakeCa(Fake):
+class FakeCa(HttpFake):
     """The CA. `look` is its way to a host's port 80; signing takes some seconds."""
 
+    header = TRACE
     refusal = Problem(403, "unauthorized", "a fault was asked for (simulated)")
     settings: Mapping[str, Any] = {"directory": "http://ca.test/directory"}
 
@@ -47,7 +49,7 @@ class FakeCa(Fake):
 
     def stranger(self, like: Effect) -> None:
         """Somebody else with our account orders a certificate for the same host."""
-        with self._turn:
+        with self.turn:
             order = self.get("order", like.id.rsplit("/", 1)[-1])
             if order is not None:
                 self._add_order(order["base"], order["account"], order["host"])

@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from earmark import (
     Action,
-    Command,
     Ctx,
     Done,
     ExternalJob,
@@ -85,7 +84,7 @@ class Register(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return None  # the account is for every order, not for this one
 
 
@@ -129,7 +128,7 @@ class NewOrder(ExternalJob[Ordered]):
             )
         )
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return AbandonOrder(ca=self.ca, order=job)
 
 
@@ -163,7 +162,7 @@ class PublishChallenge(ExternalJob[str]):
             return Failed("The challenge is not published any more.", code="diverged")
         return Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return WithdrawChallenge(balancers=self.balancers, challenge=job)
 
 
@@ -194,7 +193,7 @@ class WithdrawChallenge(ExternalJob[str]):
         there = ctx.connect(Balancers).challenge(job)
         return Running(message="still published") if there else Done(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return None
 
 
@@ -234,7 +233,7 @@ class Respond(ExternalJob[str]):
         challenge = _http_challenge(authorization) or {}
         return Failed(f"The CA did not find our answer: {_reason(challenge)}")
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return None  # giving the order up gives the authorization up
 
 
@@ -287,7 +286,7 @@ class Finalize(ExternalJob[Issued]):
         issued = Issued(order=job, chain=chain, fingerprint=pem.fingerprint(chain))
         return Done(issued, f"fingerprint {issued.fingerprint[:16]}…")
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return RevokeCertificate(ca=self.ca, order=job)
 
     @staticmethod

@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from earmark_customers.fake import Fake, serve
+from earmark.testing import HttpFake, serve
 from earmark_customers.fakes import KEY, FakeBilling, FakeDns, FakeObjects
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        fakes: dict[str, Fake] = {
+        fakes: dict[str, HttpFake] = {
             "DNS": FakeDns(folder / "dns.db"),
             "object store": FakeObjects(folder / "objects.db"),
             "billing": FakeBilling(folder / "billing.db", paying=given.paying),

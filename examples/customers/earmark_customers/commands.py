@@ -85,7 +85,7 @@ class CreateBucket(ExternalJob[Bucket]):
             raise JobUnknown(f"There is no bucket {self.bucket}.")
         return Done(Bucket(name=self.bucket, endpoint=there["endpoint"]))
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         name, mark = parts(job)
         return RemoveBucket(objects=self.objects, bucket=name, mark=mark)
 
@@ -118,7 +118,7 @@ class CreateRecord(ExternalJob[str]):
             raise JobUnknown(f"There is no record {self.name}.")
         return Done(self.name)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         name, etag = parts(job)
         return RemoveRecord(dns=self.dns, name=name, etag=etag)
 
@@ -160,7 +160,7 @@ class Subscribe(ExternalJob[Subscription]):
     def cancel(self, ctx: Ctx, job: str) -> None:
         ctx.connect(Subscriptions).cancel(job, token=ctx.token)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return CancelSubscription(billing=self.billing, subscription=job)
 
 

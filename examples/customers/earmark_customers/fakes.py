@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from earmark import Connector
 from earmark.providers.transport import Exchange
-from earmark.testing import Effect
+from earmark.testing import Asked, Effect, HttpFake, Problem, Reply
 from earmark_customers import connector
-from earmark_customers.fake import Asked, Fake, Json, Problem, Reply
+from earmark_customers.calls import Json
+from earmark_customers.trace import TRACE
 
 KEY = "example-key"
 #: A customer whose name ends so does not pay.
@@ -22,9 +23,10 @@ DECLINED = "-declined"
 FEATURES: Mapping[str, list[str]] = {"basic": [], "business": ["archive", "media"]}
 
 
-class _Keyed(Fake):
+class _Keyed(HttpFake):
     """A fake that lets in whoever has the key."""
 
+    header = TRACE
     secrets: Mapping[str, str] = {"key": KEY}
     product = ""
     wrong_key = "unauthorized"
@@ -78,7 +80,7 @@ class FakeDns(_Keyed):
 
     def stranger(self, like: Effect) -> None:
         """Somebody writes another value into the record."""
-        with self._turn:
+        with self.turn:
             self._written(like.id, {"value": "elsewhere.test", "comment": "by hand"})
 
     def _written(self, name: str, record: Json) -> Json:
@@ -134,7 +136,7 @@ class FakeObjects(_Keyed):
     def taken(self, name: str, owner: str = "somebody else") -> None:
         """Let there be a bucket that no task of ours has made."""
         bucket = {"owner": owner, "endpoint": "?", "tags": {}, "objects": 0}
-        with self._turn:
+        with self.turn:
             self.put("bucket", name, bucket)
 
     def stranger(self, like: Effect) -> None:
@@ -212,7 +214,7 @@ class FakeBilling(_Keyed):
 
     def effects(self) -> list[Effect]:
         """A subscription that was never paid is not there."""
-        with self._turn:
+        with self.turn:
             kept = {id_: self._shown(one) for id_, one in self.all("subscription")}
         runs = ("active", "incomplete")
         return [
@@ -222,7 +224,7 @@ class FakeBilling(_Keyed):
 
     def stranger(self, like: Effect) -> None:
         """Somebody subscribes the same customer by hand."""
-        with self._turn:
+        with self.turn:
             one = self.get("subscription", like.id)
             if one is not None:
                 by_hand = {"id": f"sub_{uuid4().hex}", "metadata": {}}

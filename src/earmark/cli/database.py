@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,18 +10,22 @@ import click
 import sqlalchemy as sa
 
 from earmark.cli.asking import json_option
+from earmark.cli.copies import refuse_a_copy
 from earmark.cli.output import print_facts, print_json, say
 from earmark.cli.session import Session, pass_session
 from earmark.domain.errors import BadInput, Rejected
-from earmark.domain.ids import new_id
 from earmark.domain.states import TaskState
 from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import forget
 from earmark.engine.runtime import Engine
-from earmark.store import epoch, journal, workers
+from earmark.store import epoch, workers
+from earmark.store.copied import disown, unfinished
 from earmark.store.database import Database, Transaction
 from earmark.store.migrate import version_of
-from earmark.store.schema import installation, tasks
+from earmark.store.schema import tasks
+
+#: How often it is looked whether a worker beats.
+_LOOK_SECONDS = 0.2
 
 
 @click.group(no_args_is_help=True)
@@ -32,6 +37,7 @@ def db() -> None:
 @pass_session
 def migrate(session: Session) -> None:
     """Make the database and the key file, or bring the schema up to date."""
+    refuse_a_copy(session.settings)
     engine = session.launch.open_engine(session.settings, create=True)
     try:
         version, _ = version_of(engine.database)
@@ -128,31 +134,55 @@ def restored(session: Session) -> None:
 def copied(session: Session, yes: bool) -> None:
     """Say that this database is a copy, to be used beside the one it was copied from.
 
-    It gets an installation id of its own, so that what either makes at a provider
-    carries a different mark, and neither takes the other's things for orphans. Stop its
-    workers and web first, and cancel nothing in it: its unfinished tasks are the
-    original's too. For a copy that takes the original's place: `earmark db restored`.
+    It becomes an installation of its own, so that what either makes at a provider
+    carries a different mark, and neither takes the other's things for orphans. What had
+    not ended when the copy was made is left to the original: here it ends as
+    interrupted, with nothing sent and nothing taken back. Stop what works on it first.
+    For a copy that takes the original's place: `earmark db restored`.
     """
     with session.engine() as engine:
-        live = engine.read(workers.alive)
-        if live:
-            raise Rejected(
-                f"{len(live)} workers of this database are alive, as far as it says.",
-                hint="Stop them; of the original's, say `earmark workers fence`.",
-            )
-        ask = "Is this a copy that is used beside the original?"
-        if not yes and sys.stdin.isatty() and not click.confirm(ask, err=True):
+        _nobody_works(engine, session.settings.silence_seconds)
+        if not yes and not _is_meant(engine):
+            say("Nothing was changed.")
             return
-        fresh = engine.write(_as_a_copy)
-    click.echo(f"This is installation {fresh} from now on.")
+        file = engine.database.file
+        done = engine.write(lambda tx: disown(tx, file, LOCAL_OWNER))
+        epoch.remember(file, done.heard)
+    click.echo(f"This is installation {done.now} from now on.")
+    if done.tasks:
+        say(f"{done.tasks} tasks have ended here; {done.was} goes on with them.")
 
 
-def _as_a_copy(tx: Transaction) -> str:
-    fresh = new_id()
-    was = tx.execute(sa.select(installation.c.id)).scalar_one()
-    tx.execute(sa.update(installation).values(id=fresh))
-    journal.note(tx, LOCAL_OWNER, "copied", None, was=was, now=fresh)
-    return fresh
+def _is_meant(engine: Engine) -> bool:
+    """Ask, with what speaks against it."""
+    if not sys.stdin.isatty():
+        raise BadInput("Nobody can be asked here.", hint="Say --yes.")
+    file = engine.database.file
+    left, same = engine.read(lambda tx: (unfinished(tx), epoch.unchanged(tx, file)))
+    if same:
+        say("As far as it shows, this is the original itself, and no copy of it.")
+    say(f"{left} tasks that have not ended are left to the original, and end here.")
+    ask = "Is this a copy that is used beside the original?"
+    return click.confirm(ask, err=True)
+
+
+def _nobody_works(engine: Engine, seconds: float) -> None:
+    """Raise `Rejected` while a worker beats in this database. Rows of workers that do
+    not were copied too: those beat in the original."""
+
+    def beats(tx: Transaction) -> dict[str, int]:
+        return {row.id: row.beat for row in workers.alive(tx)}
+
+    before = engine.read(beats)
+    until = time.monotonic() + seconds
+    while before and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        beating = engine.read(beats).items() - before.items()
+        if beating:
+            raise Rejected(
+                f"{len(beating)} workers are at work in this database.",
+                hint="Stop them; a copy at work has the original's tasks in hand.",
+            )
 
 
 def _status(engine: Engine) -> dict[str, Any]:

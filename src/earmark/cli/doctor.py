@@ -8,6 +8,7 @@ import click
 
 from earmark.cli.address import Address
 from earmark.cli.asking import json_option
+from earmark.cli.copies import WHICH, may_be_copy
 from earmark.cli.exits import Exit
 from earmark.cli.output import print_json, print_rows
 from earmark.cli.session import Session, pass_session
@@ -72,6 +73,9 @@ def _database(session: Session) -> Iterator[_Finding]:
         version, _ = version_of(database)
         where = database.url.render_as_string(hide_password=True)
         yield _Finding("database", _OK, f"{where}, schema {version}.")
+        why = may_be_copy(database)
+        if why:
+            yield _Finding("copy", _TROUBLE, f"This may be a copy: {why}.", WHICH)
         yield database.read(_clock)
         yield from database.read(_zones)
     finally:

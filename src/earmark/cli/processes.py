@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from earmark.cli.address import Address
+from earmark.cli.copies import refuse_a_copy
 from earmark.cli.launch import WEB, Ready
 from earmark.cli.logs import log_to_stderr
 from earmark.cli.session import Session, pass_session
@@ -38,6 +39,7 @@ def up(session: Session, workers: int, bind: str | None) -> int:
     log_to_stderr()
     with only_up(session.settings) as kept:
         settings = _bound(session.settings, bind)
+        refuse_a_copy(settings)
         session.launch.open_engine(settings, create=True).close()
         return session.launch.supervise(
             settings, web=True, workers=workers, on_ready=_announce, kept=kept
@@ -87,6 +89,7 @@ def worker(
     )
     if tethered:
         tie()
+    refuse_a_copy(settings)
     engine = session.launch.open_engine(settings)
     try:
         if processes == 1:

@@ -19,6 +19,7 @@ from earmark.domain.refs import VmRef
 from earmark.domain.secret import Secret
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine.crew import no_worker
+from earmark.engine.house_tx import house_tx
 from earmark.engine.tx import EngineTx
 from earmark.store import consoles, journal
 
@@ -123,7 +124,7 @@ class OpenConsole(Action[str]):
     relay: Secret
 
     def check(self, tx: Tx) -> None:
-        console = tx.console(self.console)
+        console = house_tx(tx).console(self.console)
         if (console.state, console.vm_id) != (ConsoleState.CLAIMED, self.vm):
             raise Rejected(
                 "No browser waits for this console.",
@@ -131,7 +132,7 @@ class OpenConsole(Action[str]):
             )
 
     def run(self, ctx: Ctx) -> Done[str]:
-        console = ctx.save(lambda tx: tx.console(self.console))
+        console = ctx.save(lambda tx: house_tx(tx).console(self.console))
         if console.state is not ConsoleState.CLAIMED:
             raise Rejected(f"Nobody waits for it any more. {console.reason}".strip())
         vm = ctx.vm(self.vm)

@@ -15,6 +15,7 @@ from earmark.domain.lock import Lock, exclusive
 from earmark.domain.orphan import SweepState
 from earmark.domain.outcome import Done, Failed, Found, Running
 from earmark.domain.refs import OrphanRef, ProviderRef
+from earmark.engine.house_tx import house_tx
 
 Trimmed = StringConstraints(strip_whitespace=True)
 
@@ -42,11 +43,13 @@ class SweepProvider(Action[str]):
             self._note(ctx, SweepState.ERROR, said)
             raise
         makes = client.makes
-        said = ctx.save(lambda tx: tx.apply_sweep(self.provider, things, makes, began))
+        said = ctx.save(
+            lambda tx: house_tx(tx).apply_sweep(self.provider, things, makes, began)
+        )
         return Done(said, said)
 
     def _note(self, ctx: Ctx, state: SweepState, words: str) -> None:
-        ctx.save(lambda tx: tx.sweep_failed(self.provider, state, words))
+        ctx.save(lambda tx: house_tx(tx).sweep_failed(self.provider, state, words))
 
 
 class AdoptOrphan(Action[str]):
@@ -61,13 +64,13 @@ class AdoptOrphan(Action[str]):
         return [exclusive("orphan", self.orphan)]
 
     def check(self, tx: Tx) -> None:
-        tx.open_orphan(self.orphan)
+        house_tx(tx).open_orphan(self.orphan)
 
     def run(self, ctx: Ctx) -> Done[str]:
         return Done(self.orphan, f"It is wanted: {self.why}")
 
     def finish(self, tx: Tx, result: str) -> None:
-        tx.orphan_adopted(self.orphan, self.why)
+        house_tx(tx).orphan_adopted(self.orphan, self.why)
 
 
 class DestroyOrphan(ExternalJob[str]):
@@ -83,11 +86,11 @@ class DestroyOrphan(ExternalJob[str]):
         return [exclusive("orphan", self.orphan)]
 
     def check(self, tx: Tx) -> None:
-        tx.open_orphan(self.orphan)
+        house_tx(tx).open_orphan(self.orphan)
 
     def prepare(self, ctx: Ctx) -> Any:
         client = ctx.connect(Marked)
-        orphan = ctx.save(lambda tx: tx.open_orphan(self.orphan))
+        orphan = ctx.save(lambda tx: house_tx(tx).open_orphan(self.orphan))
         if orphan.kind not in client.destroys:
             raise Unsupported(
                 f"This provider cannot destroy a thing of kind {orphan.kind}.",
@@ -104,7 +107,7 @@ class DestroyOrphan(ExternalJob[str]):
         seen = ctx.connect(Marked).look(**request)
         if seen is None:
             return False
-        ctx.save(lambda tx: tx.prove_orphan(self.orphan, seen))
+        ctx.save(lambda tx: house_tx(tx).prove_orphan(self.orphan, seen))
         return True
 
     def send(self, ctx: Ctx) -> str:
@@ -121,4 +124,4 @@ class DestroyOrphan(ExternalJob[str]):
         return one_in_time(ctx, ctx.connect(Marked).jobs([job]), job)
 
     def finish(self, tx: Tx, result: str) -> None:
-        tx.orphan_destroyed(self.orphan)
+        house_tx(tx).orphan_destroyed(self.orphan)

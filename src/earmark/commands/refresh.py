@@ -7,6 +7,7 @@ from earmark.domain.errors import ProviderError, Unsupported
 from earmark.domain.inventory import Listing
 from earmark.domain.outcome import Done
 from earmark.domain.refs import ProviderRef
+from earmark.engine.house_tx import house_tx
 
 
 class RefreshProvider(Action[str]):
@@ -24,11 +25,15 @@ class RefreshProvider(Action[str]):
             listing = _listed(ctx)
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
-            ctx.save(lambda tx: tx.provider_health(self.provider, "error", said))
+            ctx.save(
+                lambda tx: house_tx(tx).provider_health(self.provider, "error", said)
+            )
             raise
         there = listing or Listing()
-        summary = ctx.save(lambda tx: tx.apply_listing(self.provider, there, began))
-        ctx.save(lambda tx: tx.provider_health(self.provider, "ok", ""))
+        summary = ctx.save(
+            lambda tx: house_tx(tx).apply_listing(self.provider, there, began)
+        )
+        ctx.save(lambda tx: house_tx(tx).provider_health(self.provider, "ok", ""))
         if listing is None:
             return Done(summary, "It answers; its kind lists nothing.")
         return Done(summary, f"{len(listing.vms)} VMs: {summary}")

@@ -53,7 +53,7 @@ class CreateImageTemplate(ExternalJob[str]):
     def cancel(self, ctx: Ctx, job: str) -> None:
         ctx.connect(Images).cancel(job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         copy = tx.undone.result
         if copy and tx.user_of_image(self.provider, copy) is not None:
             return None  # a disk is on it by now: that is what it was made for
@@ -85,7 +85,7 @@ class SealTemplate(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one(ctx.connect(Templates).jobs([job]), job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return taken_back(tx, self.provider, "template", f"template {self.name}")
 
 

@@ -9,7 +9,7 @@ from earmark.commands.stands import one
 from earmark.commands.take_back import taken_back
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.capabilities import Tenants
-from earmark.domain.command import Command, ExternalJob
+from earmark.domain.command import ExternalJob
 from earmark.domain.errors import NameTaken
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Found, Running
@@ -49,7 +49,7 @@ class CreateTenant(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one(ctx.connect(Tenants).jobs([job]), job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         return taken_back(tx, self.provider, "tenant", f"tenant {self.name}")
 
     def finish(self, tx: Tx, result: str) -> None:

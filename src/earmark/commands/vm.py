@@ -40,7 +40,7 @@ class CreateSnapshot(ExternalJob[str]):
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one(ctx.connect(Snapshots).jobs([job]), job)
 
-    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
         home = tx.vm(self.vm).provider_id
         return taken_back(tx, home, "snapshot", f"snapshot {self.name}")
 

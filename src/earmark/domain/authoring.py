@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from earmark.domain.console import Console
 from earmark.domain.inventory import (
     Disk,
-    Listing,
     ObservedDisk,
     ObservedVm,
     Provider,
@@ -17,8 +15,6 @@ from earmark.domain.inventory import (
     Tenant,
     Vm,
 )
-from earmark.domain.mark import MarkedThing
-from earmark.domain.orphan import Orphan, SweepState
 from earmark.domain.outcome import Undone
 from earmark.domain.secret import Secret
 from earmark.domain.task import Task
@@ -133,54 +129,6 @@ class Tx(Protocol):
     def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:
         """Write what was seen of one VM by a fetch that began then. An older
         observation never wins (rule 18): False when a newer one stands."""
-        ...
-
-    def apply_listing(self, provider: str, listing: Listing, began: datetime) -> str:
-        """Write a whole listing; returns the summary in words."""
-        ...
-
-    def provider_health(self, provider: str, health: str, message: str) -> None:
-        """Note how the provider answers (`ok`, `error`) and in which words."""
-        ...
-
-    def orphan(self, orphan: str) -> Orphan:
-        """An orphan by id; raises `UnknownName`."""
-        ...
-
-    def open_orphan(self, orphan: str) -> Orphan:
-        """The same; raises `Rejected` when it is adopted, destroyed or gone."""
-        ...
-
-    def prove_orphan(self, orphan: str, seen: MarkedThing) -> None:
-        """Raise `Rejected` unless what the provider shows now is that very orphan,
-        carries our mark with its token, and is explained by nothing (rule 3)."""
-        ...
-
-    def orphan_adopted(self, orphan: str, why: str) -> None:
-        """Write that the task's owner wants it. Raises `Rejected` as `open_orphan`."""
-        ...
-
-    def orphan_destroyed(self, orphan: str) -> None:
-        """Write that a command of ours has removed it."""
-        ...
-
-    def apply_sweep(
-        self,
-        provider: str,
-        things: Sequence[MarkedThing],
-        makes: Mapping[str, str],
-        began: datetime,
-    ) -> str:
-        """Hold a listing of what carries marks, which began then, against our rows:
-        what nothing explains becomes an orphan. Returns the summary in words."""
-        ...
-
-    def sweep_failed(self, provider: str, state: SweepState, message: str) -> None:
-        """Note that a sweep of the provider did not come about, and why."""
-        ...
-
-    def console(self, console: str) -> Console:
-        """A console by id; raises `UnknownName`."""
         ...
 
 

@@ -213,8 +213,9 @@ class ExternalJob(Command[R]):
         """Ask the provider to stop the job; may be called again. How it really ended is
         told by `poll`. Raises whatever it likes: the job is followed anyway."""
 
-    def undo(self, tx: Tx, job: str) -> "Command[Any] | None":
-        """The command that takes the effect back; None when nothing of it is left.
+    def undo(self, tx: Tx, job: str) -> Command[Any] | None:
+        """The command that takes the effect back, itself an `ExternalJob` with a token
+        of its own; None when nothing of it is left.
 
         Asked when the root has failed or was cancelled and all that was sent has ended:
         for every effect that the provider accepted, also one whose job ended badly, the

@@ -51,6 +51,7 @@ class PlaceholderState(StrEnum):
     DROPPED = "dropped"
     ORPHAN = "orphan"
     EXPLAINED = "explained"
+    ELSEWHERE = "elsewhere"
 
 
 class Step(StrEnum):
@@ -63,6 +64,9 @@ class Step(StrEnum):
 
 S = TypeVar("S", bound=StrEnum)
 Table = Mapping[S, Mapping[S, str]]
+
+#: A person said that this database is a copy, used beside the original.
+_COPIED = "copied database"
 
 _T = TaskState
 TASK_MOVES: Table[TaskState] = {
@@ -97,7 +101,7 @@ TASK_MOVES: Table[TaskState] = {
         _T.DONE: "settle",
         _T.HELD: "hold",
     },
-    _T.UNDOING: {_T.QUEUED: "wake"},
+    _T.UNDOING: {_T.QUEUED: "wake", _T.DONE: _COPIED},
     _T.DONE: {},
 }
 
@@ -107,12 +111,14 @@ PLACEHOLDER_MOVES: Table[PlaceholderState] = {
         _P.SENDING: "send",
         _P.DROPPED: "drop",
         _P.IN_DOUBT: "restored store, or not sent again after all",
+        _P.ELSEWHERE: _COPIED,
     },
     _P.SENDING: {
         _P.BOUND: "bind",
         _P.PLANNED: "not sent",
         _P.REFUSED: "refuse",
         _P.IN_DOUBT: "doubt",
+        _P.ELSEWHERE: _COPIED,
     },
     _P.IN_DOUBT: {
         _P.BOUND: "adopt",
@@ -122,20 +128,27 @@ PLACEHOLDER_MOVES: Table[PlaceholderState] = {
         _P.DROPPED: "absent, cancelled",
         _P.REFUSED: "refused, absent, nothing can land",
         _P.HELD: "hold",
+        _P.ELSEWHERE: _COPIED,
     },
-    _P.BOUND: {_P.SETTLED: "settle", _P.IN_DOUBT: "lost"},
+    _P.BOUND: {_P.SETTLED: "settle", _P.IN_DOUBT: "lost", _P.ELSEWHERE: _COPIED},
     _P.HELD: {
         _P.BOUND: "resolve: adopt",
         _P.SETTLED: "resolve: absent",
         _P.PLANNED: "resolve: send again",
         _P.WATCHED: "resolve: watch",
+        _P.ELSEWHERE: _COPIED,
     },
-    _P.WATCHED: {_P.ORPHAN: "sweep", _P.EXPLAINED: "sweep"},
+    _P.WATCHED: {
+        _P.ORPHAN: "sweep",
+        _P.EXPLAINED: "sweep",
+        _P.ELSEWHERE: _COPIED,
+    },
     _P.SETTLED: {},
     _P.REFUSED: {},
     _P.DROPPED: {},
     _P.ORPHAN: {},
     _P.EXPLAINED: {},
+    _P.ELSEWHERE: {},
 }
 
 #: A placeholder in one of these may stand for something that exists at the provider

@@ -101,7 +101,8 @@ def _unclaimed(known: Known, began: datetime, after: timedelta) -> Account:
         Verdict.ORPHAN,
         "No row of ours knows the request that made it, though it is younger than our "
         "oldest task. A store that was put back from a copy, or a failover that lost "
-        "its last commits, forgets like that.",
+        "its last commits, forgets like that. Or a copy of this database was at work "
+        "under our id: `earmark db copied` was not said there.",
     )
 
 

@@ -19,6 +19,7 @@ from earmark.domain.secret import Secret
 from earmark.domain.states import TaskState
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine import describe
+from earmark.engine.house_tx import HouseTx
 from earmark.engine.runtime import Engine
 from earmark.engine.seal import seal
 from earmark.engine.tx import EngineTx, Names
@@ -31,13 +32,13 @@ T = TypeVar("T")
 KEY_LIFE = timedelta(hours=24)
 
 
-def open_tx(engine: Engine, tx: Transaction, task: Task | None = None) -> EngineTx:
+def open_tx(engine: Engine, tx: Transaction, task: Task | None = None) -> HouseTx:
     """The `tx` to hand to a command's methods."""
-    return EngineTx(engine, tx, task, enqueue)
+    return HouseTx(engine, tx, task, enqueue)
 
 
-def transact(engine: Engine, work: Callable[[EngineTx], T]) -> T:
-    """Run `work` in one transaction with everything that authors may do in it."""
+def transact(engine: Engine, work: Callable[[HouseTx], T]) -> T:
+    """Run `work` in one transaction, with all that can be done in it."""
     return engine.write(lambda tx: work(open_tx(engine, tx)))
 
 

@@ -80,9 +80,10 @@ class _Family:
 
     def left_behind(self) -> Iterator[str]:
         """What its effects have left at providers, one line each: every effect that was
-        accepted and came well to its end; and what may be there, since a person chose
-        to watch for it, or not to take it back. A state that was brought about is no
-        such thing, nor is an image that a VM's disk is on.
+        accepted and came well to its end; and what may be there, since its job ended
+        badly half-way, or a person chose to watch for it, or not to take it back. A
+        state that was brought about is no such thing, nor is an image that a VM's disk
+        is on.
 
         Before its root ends, what can be taken back still will be.
         """
@@ -103,6 +104,8 @@ class _Family:
                 yield f"perhaps {self._named(effect, title)}"
             elif effect.id in stays or self._leaves_something(effect):
                 yield self._named(effect, title)
+            elif self._leaves_a_half(effect):
+                yield f"perhaps a part of {self._named(effect, title)}"
 
     def _not_taken_back(self) -> set[str]:
         """What the undo was for, and a person decided not to wait for any more."""
@@ -112,14 +115,23 @@ class _Family:
 
     def _leaves_something(self, effect: Placeholder) -> bool:
         """True for what was made, and is no part of anything else now."""
-        if not effect.ended_well or effect.effect == EffectClass.ABSOLUTE:
-            return False
-        if effect.undone_at is not None:
-            return False
-        if effect.undoable and not self._task.is_root:
+        if not effect.ended_well or not self._stays(effect):
             return False
         image = str(effect.result)
         return images.user_of(self._tx, effect.provider_id, image) is None
+
+    def _leaves_a_half(self, effect: Placeholder) -> bool:
+        """True for what was accepted, and whose job did not end well; not if a person
+        has confirmed that nothing of it is there."""
+        half = effect.state is PlaceholderState.SETTLED and not effect.ended_well
+        known = effect.external_id is not None and effect.decision is None
+        return half and known and self._stays(effect)
+
+    def _stays(self, effect: Placeholder) -> bool:
+        """True for what is no state, was not taken back, and will not be."""
+        if effect.effect == EffectClass.ABSOLUTE or effect.undone_at is not None:
+            return False
+        return self._task.is_root or not effect.undoable
 
     def _named(self, effect: Placeholder, title: str) -> str:
         where = inventory.name_of(self._tx, "provider", effect.provider_id)

@@ -4,7 +4,7 @@ import inspect
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from earmark.domain.command import Action, Command, Composite, ExternalJob
 from earmark.domain.errors import RegistrationRefused, UnknownName
@@ -100,4 +100,18 @@ def _problem(command: type[Command[Any]]) -> str:
         return f"its title names {unknown[0]!r}, which is not one of its fields."
     if issubclass(command, ExternalJob) and not getattr(command, "operation", ""):
         return "it must name the connector's operation that it sends."
+    return _wrongly_undone(command)
+
+
+def _wrongly_undone(command: type[Command[Any]]) -> str:
+    """Whether its `undo` says that it returns what can take no effect back."""
+    if not issubclass(command, ExternalJob):
+        return ""
+    try:
+        said = get_type_hints(command.undo).get("return")
+    except (AttributeError, NameError, TypeError):  # for type checkers alone
+        return ""
+    for kind in get_args(said) or (said,):
+        if inspect.isclass(kind) and issubclass(kind, (Action, Composite)):
+            return f"its undo returns {kind.__name__}; only an ExternalJob takes back."
     return ""

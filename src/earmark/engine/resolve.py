@@ -14,6 +14,7 @@ from earmark.domain.task import Placeholder, Task
 from earmark.engine import restored
 from earmark.engine.again import promise_anew
 from earmark.engine.end import End
+from earmark.engine.not_undone import PATIENCE
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import end, end_undone
 from earmark.store import dialect, journal, placeholders, tasks
@@ -40,60 +41,97 @@ class Choice:
     text: str
 
 
-_CHOICES = (
-    Choice(
-        Decision.ADOPT,
-        "Adopt this id",
-        "It is there: what the provider knows by this id is followed to its end.",
-    ),
-    Choice(
-        Decision.ABSENT,
-        "Confirm absent",
-        "It is not there, and will not come: the provider is asked once more, then the "
-        "task fails.",
-    ),
-    Choice(
-        Decision.SEND_AGAIN,
-        "Send again",
-        "The same request, once more. If the first one did arrive, there may be two.",
-    ),
-    Choice(
-        Decision.WATCH,
-        "Stop waiting, and watch",
-        "The task ends as interrupted and lets go of its locks. Every sweep of the "
-        "provider looks for what became of the request: what it shows with our mark is "
-        "told as an orphan. Its evidence is kept with the task.",
-    ),
+_LABELS = {
+    Decision.ADOPT: "Adopt this id",
+    Decision.ABSENT: "Confirm absent",
+    Decision.SEND_AGAIN: "Send again",
+    Decision.WATCH: "Stop waiting, and watch",
+    Decision.UNDO_AGAIN: "Try again",
+    Decision.LEAVE_BEHIND: "Leave it behind",
+}
+
+_ADOPT = "It is there: what the provider knows by this id is followed to its end."
+_ABSENT = "It is not there, and will not come: the provider is asked once more, then "
+_AGAIN = "The same request, once more. If the first one did arrive, there may be two."
+_SWEEPS = (
+    " Every sweep of the provider looks for what became of the request: what it shows "
+    "with our mark is told as an orphan. Its evidence is kept with the task."
 )
+_WHOLE_ENDS = (
+    "The task ends with the verdict that it has, and lets go of its locks, when the "
+    "other steps under way have ended."
+)
+#: Of what somebody asked for, all of which is one effect.
+_OF_WHOLE = {
+    Decision.ADOPT: _ADOPT,
+    Decision.ABSENT: f"{_ABSENT}the task fails. What it did before is taken back "
+    "first, where its command says how.",
+    Decision.SEND_AGAIN: _AGAIN,
+    Decision.WATCH: f"The task ends as interrupted, and its locks go.{_SWEEPS}",
+}
+#: Of a part: the locks are the root's, and its end is another's affair (rules 8, 11).
+_OF_PART = {
+    Decision.ADOPT: _ADOPT,
+    Decision.ABSENT: f"{_ABSENT}this part fails, and the whole cannot end well: "
+    "nothing more of it is sent, and what was done is taken back, where its command "
+    "says how. The locks stay until the whole ends.",
+    Decision.SEND_AGAIN: _AGAIN,
+    Decision.WATCH: "This part ends as interrupted, and the whole cannot end well: "
+    "nothing more of it is sent. What came before this part stays, since this may "
+    "stand on it; the rest is taken back, where its command says how. The locks stay "
+    f"until the whole ends.{_SWEEPS}",
+}
+#: Of a step that takes something back: it never just fails (rule 9).
+_OF_STEP = {
+    Decision.ADOPT: "It is taken back there: the job that the provider knows by this "
+    "id is followed to its end.",
+    Decision.ABSENT: "It was not taken back, and the request cannot arrive any more: "
+    "the provider is asked once more, then the taking back is tried again, as a new "
+    f"request. After {PATIENCE.attempts} tries you are asked again.",
+    Decision.SEND_AGAIN: "The same request to take it back, once more. If the first "
+    "one did arrive, it may be carried out twice.",
+    Decision.WATCH: "This step ends as interrupted. What it was to take back is named "
+    "as perhaps left behind, and what was done before that stays at the provider. "
+    f"{_WHOLE_ENDS}",
+}
 
 _OF_UNDO = (Decision.UNDO_AGAIN, Decision.LEAVE_BEHIND)
 #: About what could not be taken back, though it is known what became of each try.
-_UNDO_CHOICES = (
-    Choice(
-        Decision.UNDO_AGAIN,
-        "Try again",
-        "What stood in the way is mended: it is taken back now.",
-    ),
-    Choice(
-        Decision.LEAVE_BEHIND,
-        "Leave it behind",
-        "It stays at the provider, with what was done before it. The task ends, names "
-        "both, and lets go of its locks.",
-    ),
-)
+_OF_FAILED_STEP = {
+    Decision.UNDO_AGAIN: "What stood in the way is mended: it is tried again now, as "
+    f"a new request, {PATIENCE.attempts} times if need be.",
+    Decision.LEAVE_BEHIND: "It stays at the provider, with what was done before it; "
+    f"both are named. {_WHOLE_ENDS}",
+}
+#: About a root whose command could not say how it is taken back.
+_OF_UNPLANNED = {
+    Decision.UNDO_AGAIN: "What stood in the way is mended: its command is asked again "
+    f"how to take it back, {PATIENCE.attempts} times if need be.",
+    Decision.LEAVE_BEHIND: "What was not taken back yet stays at the provider. The "
+    "task ends with the verdict that it has, names it, and lets go of its locks.",
+}
 
 
 def choices(task: Task, effect: Placeholder | None) -> tuple[Choice, ...]:
-    """What can be decided about a held task and its newest effect now; of one that was
-    asked to stop nothing is sent any more."""
+    """What can be decided about a held task and its newest effect now, and what that
+    does to this task; of one that was asked to stop nothing is sent any more."""
     if task.state is not TaskState.HELD:
         return ()
+    is_step = task.undoes_id is not None
     if effect is None or effect.state is not PlaceholderState.HELD:
-        return _UNDO_CHOICES
-    if effect.decision is not None:
+        texts = _OF_FAILED_STEP if is_step else _OF_UNPLANNED
+    elif effect.decision is not None:
         return ()
+    elif is_step:
+        texts = _OF_STEP
+    else:
+        texts = _OF_WHOLE if task.is_root else _OF_PART
     barred = Decision.SEND_AGAIN if task.stop_requested else None
-    return tuple(it for it in _CHOICES if it.decision is not barred)
+    return tuple(
+        Choice(decision, _LABELS[decision], text)
+        for decision, text in texts.items()
+        if decision is not barred
+    )
 
 
 def resolve(

@@ -126,7 +126,7 @@ def _job_failed(
         return
     code, said = outcome.code, clean(outcome.message)
     if not promise_again(tx, task, over, command, code, said):
-        end(tx, task, End.failed(said, code))
+        end(tx, task, failed_with(tx, task, said, code))
 
 
 def settle_nothing_to_do(

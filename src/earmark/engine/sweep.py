@@ -60,7 +60,7 @@ def sweep(engine: Engine, tx: Transaction, shown: Shown) -> str:
     accounts = _accounts(tx, shown, ours, operations)
     _enter(tx, shown, accounts, operations)
     _look_for_watched(tx, shown, ours, operations)
-    missing = list(_missing(tx, shown, ours, operations))
+    missing = list(_missing(tx, shown, operations))
     count = [it.verdict for _, it, _ in accounts].count
     found = Sweep(
         provider_id=shown.provider_id,
@@ -259,12 +259,12 @@ def _end_watch(
 def _missing(
     tx: Transaction,
     shown: Shown,
-    ours: Sequence[MarkedThing],
     operations: Mapping[str, Operation],
 ) -> Iterator[Missing]:
     """What our rows say is there, past its lag, and is not shown."""
     ids = {it.id for it in shown.things}
-    tokens = {it.mark.token for it in ours}
+    # Also with another mark: of a copied database, what the original had made.
+    tokens = {it.mark.token for it in shown.things}
     due = claims.should_be_there(tx, shown.provider_id, set(shown.makes))
     for token, claim in sorted(due.items()):
         named = isinstance(claim.result, str)

@@ -1,16 +1,14 @@
-"""The `tx` that a command's methods get. `enqueue.open_tx` makes it."""
+"""The `tx` that a command's methods get, as far as authors see it."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Protocol, cast
 
 from earmark.domain.authoring import Returns
 from earmark.domain.command import Command
-from earmark.domain.console import Console
 from earmark.domain.inventory import (
     Disk,
-    Listing,
     ObservedDisk,
     ObservedVm,
     Provider,
@@ -19,22 +17,16 @@ from earmark.domain.inventory import (
     Tenant,
     Vm,
 )
-from earmark.domain.mark import MarkedThing
-from earmark.domain.orphan import Orphan, SweepState
 from earmark.domain.outcome import Undone
 from earmark.domain.task import LOCAL_OWNER, Task
-from earmark.engine import orphaned
-from earmark.engine import sweep as sweeping
 from earmark.engine.authored import clean
 from earmark.engine.runtime import Engine
 from earmark.inventory import commanded, listed
 from earmark.inventory import observe as observing
 from earmark.store import (
-    consoles,
     images,
     inventory,
     journal,
-    orphans,
     schema,
     snapshots,
     tenants,
@@ -201,63 +193,3 @@ class EngineTx:
     def observe(self, provider: str, vm: ObservedVm, began: datetime) -> bool:
         """Write what was seen of one VM."""
         return observing.observe_vm(self.store, provider, vm, began)
-
-    def apply_listing(self, provider: str, listing: Listing, began: datetime) -> str:
-        """Write a whole listing; returns the summary."""
-        owner = self.provider(provider)
-        operations = self.engine.connector(owner.kind).operations.values()
-        lag = max((o.visibility_lag for o in operations), default=timedelta(0))
-        changes = observing.apply_listing(self.store, owner.id, listing, began, lag)
-        inventory.change_provider(self.store, owner.id, refreshed_at=self.now)
-        return str(changes)
-
-    def provider_health(self, provider: str, health: str, message: str) -> None:
-        """Note how the provider answers."""
-        inventory.change_provider(
-            self.store, provider, health=health, health_message=message
-        )
-
-    def orphan(self, orphan: str) -> Orphan:
-        """An orphan by id."""
-        return orphans.find(self.store, orphan)
-
-    def open_orphan(self, orphan: str) -> Orphan:
-        """The same, if nobody has decided about it."""
-        found = self.orphan(orphan)
-        orphaned.refuse_unless_open(found)
-        return found
-
-    def prove_orphan(self, orphan: str, seen: MarkedThing) -> None:
-        """See that what the provider shows is that orphan, and ours."""
-        orphaned.prove(self.engine, self.store, orphan, seen)
-
-    def orphan_adopted(self, orphan: str, why: str) -> None:
-        """Write that it is wanted."""
-        orphaned.adopt(self.store, orphan, self._who, why)
-
-    def orphan_destroyed(self, orphan: str) -> None:
-        """Write that it is gone."""
-        orphaned.destroyed(self.store, orphan, self._who)
-
-    @property
-    def _who(self) -> str:
-        return self.task.owner if self.task else LOCAL_OWNER
-
-    def apply_sweep(
-        self,
-        provider: str,
-        things: Sequence[MarkedThing],
-        makes: Mapping[str, str],
-        began: datetime,
-    ) -> str:
-        """Write what a sweep has found; returns the summary."""
-        shown = sweeping.Shown(provider, things, began, makes)
-        return sweeping.sweep(self.engine, self.store, shown)
-
-    def sweep_failed(self, provider: str, state: SweepState, message: str) -> None:
-        """Note that a sweep did not come about."""
-        sweeping.could_not(self.store, provider, state, message)
-
-    def console(self, console: str) -> Console:
-        """A console by id."""
-        return consoles.get(self.store, console)

@@ -5,7 +5,8 @@ apart from itself by what a copy cannot have (rule 15):
 
 - On PostgreSQL, the system identifier, the timeline, and the numbers of the database
   and of our table in it: a failover, a restored server and a restored dump change them.
-- Beside SQLite, a file with the epoch and the highest count that was ever committed.
+- Beside SQLite, a file with the epoch, the highest count that was ever committed, and
+  the number of the database's file: a copied folder has another one.
 - On both, that count, `heard`: it goes up with every beat of a worker, and a worker
   that lives through it notices when the store shows less than it has seen.
 
@@ -15,8 +16,12 @@ Whoever finds a difference begins a new epoch: every task that is not done is ma
 What is not noticed: a copy made since the last beat; a whole host put back, the file
 with the database, or a PostgreSQL server put back in place as a whole, while no worker
 lived through it. `begin` says it by hand.
+
+Some of that is found in a copy beside its original too, and nobody but a person knows
+which it is. `copy_of` tells when to ask.
 """
 
+import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +37,7 @@ from earmark.store.database import Database, Transaction
 from earmark.store.schema import installation, tasks
 from earmark.store.wakeups import Topic
 
+_log = logging.getLogger(__name__)
 _LOCK = "earmark:epoch"
 _OF_DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
 _OF_TABLE = "CAST('earmark_installation' AS regclass)::oid"
@@ -39,17 +45,19 @@ _OF_TABLE = "CAST('earmark_installation' AS regclass)::oid"
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the file beside SQLite says: the epoch, and how far it was counted."""
+    """What the file beside SQLite says: the epoch, how far it was counted, and the
+    number of the file that it stands beside; 0 if that is not known."""
 
     epoch: str
     heard: int
+    inode: int = 0
 
     @classmethod
     def read(cls, file: Path) -> Self | None:
         """What was written last; None when there is nothing to be read."""
         with suppress(OSError, ValueError):
-            heard, epoch = file.read_text().split()
-            return cls(epoch, int(heard))
+            heard, epoch, inode = file.read_text().split()
+            return cls(epoch, int(heard), int(inode))
         return None
 
     def write(self, file: Path) -> None:
@@ -57,7 +65,7 @@ class Memory:
         new = file.with_name(f"{file.name}.{os.getpid()}")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(descriptor, f"{self.heard} {self.epoch}\n".encode())
+            os.write(descriptor, f"{self.heard} {self.epoch} {self.inode}\n".encode())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -86,7 +94,15 @@ def confirm(tx: Transaction, file: Path | None, seen: int = 0) -> int:
         return _count(tx, heard)
     dialect.lock_names(tx.connection, [_LOCK])
     why, heard = _look(tx, file, seen)  # another may have been first
-    return begin(tx, file, why, seen) if why else heard
+    if not why:
+        return heard
+    _log.warning(
+        "this is not the store that it was (%s): what is unfinished is asked about "
+        "before it is sent; if the original goes on too, stop here and say "
+        "`earmark db copied`",
+        why,
+    )
+    return begin(tx, file, why, seen)
 
 
 def current(tx: Transaction) -> str:
@@ -125,7 +141,44 @@ def remember(file: Path | None, heard: int) -> None:
         return
     known = Memory.read(memory_file(file))
     if known is not None and known.heard < heard:
-        Memory(known.epoch, heard).write(memory_file(file))
+        Memory(known.epoch, heard, known.inode).write(memory_file(file))
+
+
+def copy_of(tx: Transaction, file: Path | None) -> str:
+    """What shows that this may be a copy that was made beside its original, in words;
+    empty when nothing does, as after a failover, or a backup put in its place."""
+    was: str = tx.execute(sa.select(installation.c.epoch)).scalar_one()
+    if was == "":
+        return ""
+    if file is None:
+        return _original_on_this_server(tx, was.rpartition("/")[0].split("-"))
+    known = Memory.read(memory_file(file))
+    if known is None:
+        return _missing(file)
+    return _another_file(file, known)
+
+
+def _original_on_this_server(tx: Transaction, was: list[str]) -> str:
+    """Of a fingerprint's words the last two are the database and our table in it."""
+    now = _fingerprint(tx).split("-")
+    if was[:-2] != now[:-2] or was[-2] == now[-2]:
+        return ""
+    query = sa.text("SELECT datname FROM pg_database WHERE oid = CAST(:oid AS oid)")
+    original = tx.execute(query, {"oid": was[-2]}).scalar_one_or_none()
+    return (
+        f"it was database {original}, which is on this server too" if original else ""
+    )
+
+
+def _missing(file: Path) -> str:
+    return f"{memory_file(file).name} is missing: this may be a copy"
+
+
+def _another_file(file: Path, known: Memory) -> str:
+    there = dialect.which_file(file)
+    if known.inode and there is not None and there[1] != known.inode:
+        return f"{memory_file(file).name} was written beside another file"
+    return ""
 
 
 def _look(tx: Transaction, file: Path | None, seen: int) -> tuple[str, int]:
@@ -150,12 +203,12 @@ def _difference(
         return ""
     known = Memory.read(memory_file(file))
     if known is None:
-        return f"{memory_file(file).name} is missing: this may be a copy"
+        return _missing(file)
     if known.epoch != epoch:
         return f"{memory_file(file).name} is of another epoch"
     if known.heard > heard:
         return f"the store counts {heard}, and {known.heard} was committed once"
-    return ""
+    return _another_file(file, known)
 
 
 def _write_epoch(tx: Transaction, file: Path | None, heard: int) -> int:
@@ -164,7 +217,8 @@ def _write_epoch(tx: Transaction, file: Path | None, heard: int) -> int:
     epoch = f"{'file' if file else _fingerprint(tx)}/{new_id()}"
     tx.execute(sa.update(installation).values(epoch=epoch, heard=heard))
     if file is not None:
-        Memory(epoch, heard).write(memory_file(file))
+        there = dialect.which_file(file)
+        Memory(epoch, heard, there[1] if there else 0).write(memory_file(file))
     return heard
 
 

@@ -25,7 +25,7 @@ from earmark.store.wakeups import Topic
 
 _P = PlaceholderState
 #: Effects of which nothing more is to be found out.
-_OVER = (_P.SETTLED, _P.REFUSED, _P.DROPPED, _P.EXPLAINED, _P.ORPHAN)
+_OVER = (_P.SETTLED, _P.REFUSED, _P.DROPPED, _P.EXPLAINED, _P.ORPHAN, _P.ELSEWHERE)
 
 
 def obstacles(tx: Transaction, roots: Sequence[str]) -> dict[str, str]:

@@ -11,25 +11,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.testing.bench import Bench
+    from earmark.testing.http_fake import Asked, HttpFake, Problem, Reply
     from earmark.testing.report import Finding, Mistake, Report, VerificationFailed
+    from earmark.testing.serving import serve
     from earmark.testing.verification import verify
     from earmark.testing.world import Effect, World
 
 __all__ = [
+    "Asked",
     "Bench",
     "Effect",
     "Finding",
+    "HttpFake",
     "Mistake",
+    "Problem",
+    "Reply",
     "Report",
     "VerificationFailed",
     "World",
+    "serve",
     "verify",
 ]
 
 _HOMES = {
+    "Asked": "http_fake",
     "Bench": "bench",
     "Effect": "world",
+    "HttpFake": "http_fake",
+    "Problem": "http_fake",
+    "Reply": "http_fake",
     "World": "world",
+    "serve": "serving",
     "verify": "verification",
 }
 

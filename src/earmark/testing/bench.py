@@ -13,13 +13,11 @@ from earmark.domain.errors import BadInput
 from earmark.domain.task import Task
 from earmark.engine import recover
 from earmark.engine.boundary import BOUNDARIES, Killed, watched
-from earmark.engine.claim import claim
 from earmark.engine.enqueue import transact
 from earmark.engine.expire import expire
-from earmark.engine.perform import perform
 from earmark.engine.poll import check_provider
 from earmark.engine.runtime import Engine
-from earmark.store import placeholders, queue, tasks
+from earmark.store import placeholders, tasks
 from earmark.store.database import Transaction
 from earmark.store.schema import tasks as table
 from earmark.testing.checks import Aftermath
@@ -27,6 +25,7 @@ from earmark.testing.clock import Clock
 from earmark.testing.edge import Edge
 from earmark.testing.house import add_world, open_house
 from earmark.testing.instants import instants_of
+from earmark.testing.rounds import perform_queued
 from earmark.testing.wire import Wire
 from earmark.testing.world import Effect, World
 
@@ -121,9 +120,7 @@ class Bench:
         """One round of a worker; True when more happened than that jobs went on."""
         me = f"w-{self._worker}"
         try:
-            claimed = claim(self.engine, self._appetite(), me, 10)
-            for task in claimed:
-                perform(self.engine, task)
+            claimed = perform_queued(self.engine, me)
             for provider in self._wire.ids:
                 check_provider(self.engine, provider)
             return bool(expire(self.engine) or claimed)
@@ -140,9 +137,6 @@ class Bench:
         queued = sa.select(at).where(table.c.state == "queued")
         when.append(tx.execute(queued).scalar_one())
         return min((at for at in when if at is not None), default=None)
-
-    def _appetite(self) -> queue.Appetite:
-        return queue.Appetite("default", ("*",), self.engine.commands.pairs())
 
 
 @contextmanager

@@ -13,17 +13,16 @@ from earmark.domain.task import Task
 from earmark.engine import recover
 from earmark.engine.boundary import Killed
 from earmark.engine.cancel import cancel
-from earmark.engine.claim import claim
-from earmark.engine.perform import perform
 from earmark.engine.poll import check_provider
 from earmark.engine.runtime import Engine
-from earmark.store import journal, queue, tasks
+from earmark.store import journal, tasks
 from earmark.store.columns import metadata
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders, secrets, sends
 from earmark.store.schema import tasks as task_table
 from earmark.testing.instants import Instants
 from earmark.testing.invariants import Finals
+from earmark.testing.rounds import hurry, perform_queued
 from earmark.testing.schedule import Schedule
 
 _ROUNDS = 60
@@ -182,12 +181,10 @@ class Driver:
     def _work(self) -> bool:
         """One round of the worker that lives; True when something moved."""
         me = f"w-{self._worker}"
-        self._hurry()
+        hurry(self.engine)
         try:
             with self.instants.alive():
-                claimed = claim(self.engine, self._appetite(), me, 10)
-                for task in claimed:
-                    perform(self.engine, task)
+                claimed = perform_queued(self.engine, me)
                 for provider in self._to_ask():
                     check_provider(self.engine, provider)
         except Killed:
@@ -233,9 +230,6 @@ class Driver:
                 self.outside.lost(token, task)
         return bool(rows)
 
-    def _appetite(self) -> queue.Appetite:
-        return queue.Appetite("default", ("*",), self.engine.commands.pairs())
-
     def _ended(self) -> bool:
         rows = self.engine.read(
             lambda tx: tx.execute(
@@ -243,16 +237,3 @@ class Driver:
             ).all()
         )
         return all(row.state == "held" for row in rows)
-
-    def _hurry(self) -> None:
-        """Whatever waits for its time is due now."""
-
-        def work(tx: Transaction) -> None:
-            due = sa.update(placeholders).where(placeholders.c.next_check_at > tx.now)
-            tx.execute(due.values(next_check_at=tx.now))
-            later = sa.update(task_table).where(
-                task_table.c.state == "queued", task_table.c.run_after > tx.now
-            )
-            tx.execute(later.values(run_after=tx.now))
-
-        self.engine.write(work)

@@ -6,7 +6,7 @@ and `Finals` for what may never change again.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,6 @@ from earmark.domain.states import (
 )
 from earmark.engine.runtime import Engine
 from earmark.store import placeholders as effects
-from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 from earmark.store.schema import (
     evidence,
@@ -29,6 +28,7 @@ from earmark.store.schema import (
     secrets,
     sends,
     task_log,
+    task_needs,
     tasks,
 )
 
@@ -84,11 +84,19 @@ def unended(engine: Engine) -> list[str]:
 
 
 def broken_at_provider(
-    engine: Engine, done: Mapping[str, int], journal: Iterable[tuple[str, str]] = ()
+    engine: Engine,
+    done: Mapping[str, int],
+    journal: Iterable[tuple[str, str]] = (),
+    *,
+    taken: Collection[str] | None = None,
 ) -> list[str]:
     """Violations that the provider's ledger shows: `done` counts its effects by token,
     `journal` tells in order what it was asked, and where it said that it did nothing:
-    ("send", "look" or "no", token)."""
+    ("send", "look" or "no", token).
+
+    `taken`, where an undo is all that takes anything away: the tokens of which nothing
+    is left.
+    """
 
     def look(tx: Transaction) -> list[str]:
         rows = {row.id: row for row in tx.execute(sa.select(placeholders))}
@@ -106,9 +114,33 @@ def broken_at_provider(
             good = row.state == "settled" and row.result is not None
             if good and not done.get(row.id) and row.effect != "absolute":
                 found.append(f"nothing is settled well that is not there: {row.id}")
+        if taken is not None:
+            found += _wrongly_taken(tx, rows, done, taken)
         return found
 
     return [*engine.read(look), *_sent_unasked(journal)]
+
+
+def _wrongly_taken(
+    tx: Transaction,
+    rows: Mapping[str, Any],
+    done: Mapping[str, int],
+    taken: Collection[str],
+) -> Iterator[str]:
+    """Which effect is left that says it was undone; which was taken back that was not
+    to be. What a step has sent may have been done before its end is written down."""
+    step = sa.select(tasks.c.undoes_id).join(
+        placeholders, placeholders.c.task_id == tasks.c.id
+    )
+    sent = step.where(
+        tasks.c.undoes_id.is_not(None), placeholders.c.first_sent_at.is_not(None)
+    )
+    asked = set(tx.execute(sent).scalars())
+    for token, row in rows.items():
+        if row.undone_at is not None and done.get(token) and token not in taken:
+            yield f"what was taken back is gone: {token} is left"
+        if token in taken and row.undone_at is None and token not in asked:
+            yield f"nothing is taken back but what is to be: {token} is gone"
 
 
 def _sent_unasked(journal: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -195,12 +227,66 @@ def _held(tx: Transaction) -> Iterator[str]:
 
 @rule("what can be taken back is, or its root's end names it")
 def _undone(tx: Transaction) -> Iterator[str]:
-    bad = tasks.c.outcome.not_in(("ok", "warned"))
-    for row in tx.execute(sa.select(tasks).where(tasks.c.parent_id.is_(None), bad)):
-        stays = undo_rows.to_undo(tx, row.id)
-        named = len((row.error or {}).get("left_behind", ()))
-        if len(stays) > named:
-            yield f"{_named(row)} names {named} of {[it.id for it in stays]}"
+    root = [tasks.c[name] for name in ("command", "title", "error")]
+    left = sa.select(placeholders, *root).join(
+        tasks, tasks.c.id == placeholders.c.root_id
+    )
+    stays = left.where(
+        tasks.c.outcome.not_in(("ok", "warned")),
+        placeholders.c.undoable,
+        placeholders.c.state == "settled",
+        placeholders.c.external_id.is_not(None),
+        placeholders.c.undone_at.is_(None),
+    )
+    for it in tx.execute(stays):
+        lines = (it.error or {}).get("left_behind", ())
+        named = [line.removeprefix("perhaps ").partition(" at ")[0] for line in lines]
+        what = it.result if isinstance(it.result, str) else it.external_id
+        if what not in named:
+            yield f"{it.command} “{it.title}” leaves {it.id} behind, and names {named}"
+
+
+_STEPS = sa.select(tasks).where(tasks.c.undoes_id.is_not(None))
+
+
+@rule("nothing is taken back but what its root's bad end asks for")
+def _taken_back(tx: Transaction) -> Iterator[str]:
+    steps = {row.undoes_id: row for row in tx.execute(_STEPS)}
+    back = placeholders.c.undone_at.is_not(None) | placeholders.c.id.in_(steps)
+    these = sa.select(placeholders).where(back)
+    for it in tx.execute(these).all():
+        whose = sa.select(tasks).where(tasks.c.id == it.root_id)
+        step, root = steps.get(it.id), tx.execute(whose).one()
+        well = step is not None and step.outcome in ("ok", "warned")
+        if it.state != "settled" or not it.undoable:
+            yield f"{it.id} is taken back, and was {it.state}"
+        if root.step != "undo" or root.outcome in ("ok", "warned"):
+            yield f"{it.id} is taken back, of {_named(root)}, {root.step}"
+        if step is not None and well != (it.undone_at is not None):
+            yield f"{it.id} was undone {it.undone_at}, by {_named(step)}, {step.state}"
+        if step is not None and step.parent_id != root.id:
+            yield f"{it.id} is taken back by {_named(step)}, a part of another root"
+
+
+@rule("what came last is taken back first")
+def _in_reverse(tx: Transaction) -> Iterator[str]:
+    if tx.execute(_STEPS.limit(1)).first() is None:
+        return
+    rows = list(tx.execute(sa.select(tasks)))
+    own = {it.id: it.task_id for it in tx.execute(sa.select(placeholders))}
+    above = {row.id: row.parent_id for row in rows}
+    steps: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        at = own.get(row.undoes_id)
+        while at is not None:
+            steps[at].append(row)
+            at = above[at]
+    for need in tx.execute(sa.select(task_needs)):
+        for later in steps[need.task_id]:
+            for earlier in steps[need.needs_id]:
+                end = later.finished_at
+                if end is None or end > earlier.created_at:
+                    yield f"{_named(earlier)} began before {_named(later)} ended"
 
 
 @rule("no lock and no place in a queue without its live root")

@@ -1,15 +1,12 @@
 """A schedule: what befalls one run of a command. Written as a line of words, and read
 from it, so that what was found can be played again."""
 
-import functools
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from earmark.domain.errors import BadInput
-from earmark.testing.instants import boundaries
 
 
 class Fault(StrEnum):
@@ -92,48 +89,3 @@ def parse(line: str) -> Schedule:
                 hint="Copy the whole line after `replay=` from the report.",
             )
     return Schedule(**found)
-
-
-#: Runs one schedule; returns the instants that it met.
-Run = Callable[[Schedule], list[str]]
-
-
-def every_kill(run: Run, at: Callable[[str], bool] = lambda name: True) -> None:
-    """Kill once at each instant that an undisturbed run meets, of those whose name is
-    chosen. A request that was on its way then landed, or never left, or lands after the
-    first look for it."""
-    for number, name in enumerate(list(run(Schedule()))):
-        if at(name):
-            run(Schedule((number,)))
-            if name.endswith(".send begins"):
-                run(Schedule((number,), late=True))
-
-
-def drawn_pairs(run: Run, most: int, seed: int) -> None:
-    """Kill at one instant, and again at one of those that the rest then meets: this
-    many pairs, drawn with this seed."""
-    chosen = random.Random(seed)  # noqa: S311 - not a secret
-    firsts = len(run(Schedule()))
-    met = functools.cache(lambda first: len(run(Schedule((first,)))))
-    for _ in range(most):
-        first = chosen.randrange(firsts)
-        second = chosen.randrange(first + 1, max(met(first), first + 2))
-        run(Schedule((first, second), late=chosen.random() < 0.3))
-
-
-def every_cancel(run: Run) -> None:
-    """Cancel once at each boundary, from outside."""
-    for number in range(boundaries(run(Schedule()))):
-        run(Schedule(cancel_at=number))
-
-
-def drawn_cancels_and_kills(run: Run, most: int, seed: int) -> None:
-    """Cancel at a boundary, and kill before, there or after: this many, drawn with
-    this seed."""
-    chosen = random.Random(seed)  # noqa: S311 - not a secret
-    cancels = boundaries(run(Schedule()))
-    met = functools.cache(lambda at: len(run(Schedule(cancel_at=at))))
-    for _ in range(most):
-        cancel_at = chosen.randrange(cancels)
-        kill = chosen.randrange(met(cancel_at))
-        run(Schedule((kill,), cancel_at=cancel_at, late=chosen.random() < 0.3))

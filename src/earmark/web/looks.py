@@ -63,6 +63,7 @@ PLACEHOLDER_STATES: Mapping[str, Look] = {
     PlaceholderState.WATCHED: Look("search", "Watched", "wait"),
     PlaceholderState.ORPHAN: Look("unplug", "Orphan", "bad"),
     PlaceholderState.EXPLAINED: Look("info", "Explained", "idle"),
+    PlaceholderState.ELSEWHERE: Look("info", "The original's", "idle"),
 }
 
 _NEXT_STEPS: Mapping[str, str] = {

@@ -78,6 +78,18 @@ disks = sa.Table(
     comment="Disks of VMs, as last observed.",
 )
 
+
+def _as_listed() -> tuple[sa.schema.SchemaItem, ...]:
+    """What every thing has that a provider lists by its own id of it."""
+    return (
+        instant("observed_at", "When the fetch behind this began (rule 18)."),
+        maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
+        maybe_instant("gone_at", "Since when a whole listing lacks it."),
+        instant("created_at", "When we first knew of it."),
+        sa.UniqueConstraint("provider_id", "external_id"),
+    )
+
+
 snapshots = sa.Table(
     "earmark_snapshots",
     metadata,
@@ -88,11 +100,7 @@ snapshots = sa.Table(
     ),
     column("external_id", Name, "The provider's id of it."),
     column("name", Name, "Its name there."),
-    instant("observed_at", "When the fetch behind this began (rule 18)."),
-    maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
-    maybe_instant("gone_at", "Since when a whole listing lacks it."),
-    instant("created_at", "When we first knew of it."),
-    sa.UniqueConstraint("provider_id", "external_id"),
+    *_as_listed(),
     comment="Snapshots of VMs.",
 )
 
@@ -106,11 +114,7 @@ templates = sa.Table(
     json("images", "The images that it is made of."),
     column("vm_id", Id, "The VM that it was made from, if we made it.", nullable=True),
     column("task_id", Id, "The task that made it, if one of ours did.", nullable=True),
-    instant("observed_at", "When the fetch behind this began (rule 18)."),
-    maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
-    maybe_instant("gone_at", "Since when a whole listing lacks it."),
-    instant("created_at", "When we first knew of it."),
-    sa.UniqueConstraint("provider_id", "external_id"),
+    *_as_listed(),
     comment="VM templates.",
 )
 
@@ -123,10 +127,6 @@ tenants = sa.Table(
     column("name", Name, "Its name there."),
     column("description", sa.Text, "What it is for, in people's words."),
     column("task_id", Id, "The task that made it, if one of ours did.", nullable=True),
-    instant("observed_at", "When the fetch behind this began (rule 18)."),
-    maybe_instant("command_at", "When a command of ours last wrote it (rule 18)."),
-    maybe_instant("gone_at", "Since when a whole listing lacks it."),
-    instant("created_at", "When we first knew of it."),
-    sa.UniqueConstraint("provider_id", "external_id"),
+    *_as_listed(),
     comment="Tenants: who a provider's resources are shared out to.",
 )

@@ -1,9 +1,5 @@
-"""What the simulated providers have in common: rows in SQLite that outlive every
-process, faults on demand, and a server on 127.0.0.1.
-
-A fake can be asked over HTTP, or in the process through `exchange`; the rules are the
-same. It does what its API promises and no more: nothing here helps the engine.
-"""
+"""A fake of a provider that is asked over HTTP: rows in SQLite that outlive every
+process, a ledger of what was made, and faults on demand."""
 
 import json
 import sqlite3
@@ -11,22 +7,24 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from earmark import Connector, Deadline
+from earmark.domain.connector import Connector
+from earmark.domain.deadline import Deadline
 from earmark.providers.transport import Answer, Request
-from earmark.testing import Effect
-from earmark_customers.trace import TRACE
+from earmark.testing.world import Effect
 
 Json = dict[str, Any]
 
 
 class Problem(Exception):
-    """An answer that is a definite no."""
+    """What the rules of an `HttpFake` raise: an answer that is a definite no.
+
+    `Problem(status, code, message)`: HTTP's status, and what the body tells.
+    """
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -36,18 +34,18 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as a fake's rules see it."""
+    """A request as the rules of an `HttpFake` see it.
+
+    `path`: its parts, unquoted; `headers`: by names in lower case; `token`: ours, by
+    the fake's `header`, or empty.
+    """
 
     method: str
     url: str
     path: tuple[str, ...]
     headers: Mapping[str, str]
     body: bytes
-
-    @property
-    def token(self) -> str:
-        """Our token, for the ledger alone."""
-        return self.headers.get(TRACE.lower(), "")
+    token: str
 
     @property
     def base(self) -> str:
@@ -58,21 +56,32 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a fake's rules answer."""
+    """What the rules of an `HttpFake` answer. `body`: bytes, or else what JSON can
+    say."""
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Fake(ABC):
-    """A simulated provider. Subclasses say what a request does, in `handle`."""
+class HttpFake(ABC):
+    """A `World` that is asked over HTTP: in the process through `exchange`, in place of
+    the network, or over 127.0.0.1 through `serve`; the rules are the same.
 
+    A subclass says what a request does, in `handle`, and gives the `connector`. It
+    keeps its things, each with a kind, an id and a body, in rows: in memory, or in a
+    `file` that outlives the process. It does what its API promises and no more. What
+    looks at the rows outside of a request holds `turn`: `with self.turn: …`.
+    """
+
+    #: The header in which every request that changes something, and no other, brings
+    #: our token.
+    header = "Idempotency-Key"
     #: What a demanded refusal answers.
     refusal = Problem(409, "refused", "a fault was asked for (simulated)")
 
     def __init__(self, file: str | Path = ":memory:") -> None:
-        self._turn = threading.RLock()
+        self.turn = threading.RLock()
         self._rows = sqlite3.connect(
             str(file), check_same_thread=False, isolation_level=None
         )
@@ -86,20 +95,24 @@ class Fake(ABC):
     @property
     @abstractmethod
     def connector(self) -> Connector:
-        """The connector, with this fake in place of the network."""
+        """The connector, with `exchange` in place of the network."""
 
     @abstractmethod
     def handle(self, asked: Asked) -> Reply:
         """Do what is asked, in one transaction; raises `Problem` for a no."""
 
+    def said_no(self, problem: Problem) -> Reply:
+        """How this provider words a no."""
+        return Reply({"code": problem.code, "message": str(problem)}, problem.status)
+
     def reset(self) -> None:
         """Forget everything."""
-        with self._turn:
+        with self.turn:
             self._rows.executescript("DELETE FROM things; DELETE FROM made;")
 
     def effects(self) -> Sequence[Effect]:
         """Everything that was ever made, in order."""
-        with self._turn:
+        with self.turn:
             rows = self._rows.execute(
                 "SELECT token, id, there FROM made ORDER BY number"
             )
@@ -109,11 +122,13 @@ class Fake(ABC):
         """Once, for the next such request that changes something: `refuse` it,
         `lose-request` or `lose-reply`. `path` is how its path begins."""
         rule = {"fault": fault, "method": method, "path": path}
-        with self._turn:
+        with self.turn:
             self.put("fault", uuid4().hex, rule)
 
     def exchange(self, request: Request, deadline: Deadline) -> Answer:
-        """Answer in the process: what a client uses in place of the network."""
+        """Answer in the process: what a client uses in place of the network. Raises
+        `NotSent` when the deadline has passed, `ConnectionError` when a fault cuts the
+        connection."""
         deadline.check_before_sending()
         answer = self.answer(request)
         if answer is None:
@@ -122,11 +137,8 @@ class Fake(ABC):
 
     def answer(self, request: Request) -> Answer | None:
         """Take a request; None when the connection is cut instead of an answer."""
-        parts = urlsplit(request.url)
-        path = tuple(unquote(part) for part in parts.path.split("/")[1:])
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = Asked(request.method, request.url, path, headers, request.body)
-        with self._turn:
+        asked = self._asked(request)
+        with self.turn:
             fault = self._fault(asked)
             if fault == "lose-request":
                 return None
@@ -137,6 +149,13 @@ class Fake(ABC):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         lower = {name.lower(): value for name, value in reply.headers.items()}
         return Answer(reply.status, lower, content)
+
+    def _asked(self, request: Request) -> Asked:
+        parts = urlsplit(request.url)
+        path = tuple(unquote(part) for part in parts.path.split("/")[1:])
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        token = headers.get(self.header.lower(), "")
+        return Asked(request.method, request.url, path, headers, request.body, token)
 
     def _handled(self, asked: Asked, *, refuse: bool) -> Reply:
         self._rows.execute("BEGIN IMMEDIATE")
@@ -153,10 +172,6 @@ class Fake(ABC):
         self._rows.execute("COMMIT")
         return reply
 
-    def said_no(self, problem: Problem) -> Reply:
-        """How this provider words a no."""
-        return Reply({"code": problem.code, "message": str(problem)}, problem.status)
-
     def _fault(self, asked: Asked) -> str:
         if not asked.token:
             return ""
@@ -167,17 +182,15 @@ class Fake(ABC):
                 return str(rule["fault"])
         return ""
 
-    # Rows: what a subclass keeps. A thing is a kind, an id and a body.
-
     def get(self, kind: str, id_: str) -> Json | None:
-        """One thing, or None."""
+        """One thing's body, or None."""
         found = self._rows.execute(
             "SELECT body FROM things WHERE kind = ? AND id = ?", (kind, id_)
         ).fetchone()
         return json.loads(found[0]) if found else None
 
     def all(self, kind: str) -> Iterator[tuple[str, Json]]:
-        """Every thing of a kind, by id."""
+        """Every thing of a kind, id and body, the oldest first."""
         rows = self._rows.execute(
             "SELECT id, body FROM things WHERE kind = ? ORDER BY rowid", (kind,)
         ).fetchall()
@@ -204,42 +217,3 @@ class Fake(ABC):
     def gone(self, id_: str) -> None:
         """Note in the ledger that it is gone."""
         self._rows.execute("UPDATE made SET there = 0 WHERE id = ?", (id_,))
-
-
-def serve(fake: Fake, port: int) -> ThreadingHTTPServer:
-    """Answer on 127.0.0.1 in a thread; `POST /fake/faults` asks for a fault."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _any(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.path == "/fake/faults":
-                fake.fault(**json.loads(content))
-                self._say(Answer(204, {}, b""))
-                return
-            url = f"http://{self.headers['Host']}{self.path}"
-            headers = dict(self.headers.items())
-            answer = fake.answer(Request(self.command, url, headers, content))
-            if answer is None:
-                self.close_connection = True
-                return
-            self._say(answer)
-
-        def _say(self, answer: Answer) -> None:
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _any
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
