@@ -62,6 +62,8 @@ def test_all_that_was_taken_back_and_not_done_is_listed(desk: Desk, root: Task) 
     shown = unescape(main_of(desk.page(f"/tasks/{root.id}")))
     assert "<p>Taken back by: Unmake a</p>" in shown
     assert "<p>Not done: Make b; Make c; Make d; Make e</p>" in shown
+    assert stage.task(root).attempt > 1
+    assert "Tried" not in shown, "it was claimed for its undo, and not tried again"
 
 
 def test_what_could_not_be_done_leads_back_to_its_task(desk: Desk, root: Task) -> None:
