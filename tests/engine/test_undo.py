@@ -261,6 +261,13 @@ def test_its_locks_stay_until_all_is_undone(stage: Stage) -> None:
     stage.work()
     assert stage.task(root).state == "undoing"
     assert stage.locked("tower") == [root.id]
+    (step,) = [task for task in stage.tasks() if task.undoes_id is not None]
+    now = stage.task(root)
+    why = stage.engine.read(lambda tx: waiting_for(tx, [now]))[root.id]
+    assert why.text == "1 of 1 steps back to end"
+    assert (why.since, now.started_at) == (step.created_at, now.started_at)
+    assert now.started_at is not None
+    assert why.since > now.started_at, "since the undo, not since the task began"
     stage.world.on_poll = None
     stage.work()
     assert (stage.task(root).outcome, stage.locked("tower")) == ("failed", [])
@@ -274,12 +281,58 @@ def test_cancelled(stage: Stage) -> None:
     stage.check()
     offer = stage.engine.read(lambda tx: cancelling.offer(tx, stage.task(root)))
     assert offer is not None
-    assert "taken back: 1 effect." in offer.text
+    assert "(1 effect) is taken back" in offer.text
     cancel(stage.engine, root.id, "ada")
     stage.work()
     now = stage.task(root)
     assert (now.outcome, undone(stage), there(stage)) == ("cancelled", ["a"], [])
+
+    def wrong(tx: Transaction) -> list[str]:
+        lines = [line for it in stage.tasks() for line in journal.lines(tx, it.id)]
+        return [line.text for line in lines if line.level == "error"]
+
+    assert stage.engine.read(wrong) == [], "what was wanted is no error"
     honest(stage)
+
+
+def test_what_was_not_there_was_not_taken_back(stage: Stage) -> None:
+    """Somebody has removed `a` meanwhile: its step has nothing to send."""
+
+    def send(what: str, ctx: Ctx) -> str:
+        if what == "bad":
+            made = {e.task_id: e.id for e in stage.effects()}
+            (gone,) = [t.id for t in stage.tasks() if t.params.get("what") == "a"]
+            del stage.world.jobs[made[gone]]
+        return _bad_is_refused(what, ctx)
+
+    stage.world.on_send = send
+    task = ended(stage, tower("a>b>bad"))
+    assert (task.outcome, undone(stage)) == ("failed", ["b"])
+    assert "1 effect was taken back. Of 1 effect nothing was there." in task.message
+
+
+def test_cancelled_too_late(stage: Stage) -> None:
+    """What is under way ends well all the same: then nothing is taken back, and the
+    offer has not promised that."""
+
+    def poll(job: str) -> Any:
+        return Running(1) if stage.world.sent[-1] == "b" else stage.world.jobs[job]
+
+    stage.world.on_poll = poll
+    root = stage.ask(tower("a>b"))
+    stage.work(rounds=6)
+    assert stage.world.sent == ["a", "b"]
+    offer = stage.engine.read(lambda tx: cancelling.offer(tx, stage.task(root)))
+    assert offer is not None
+    assert "unless all the rest ends well all the same" in offer.text
+    asked = cancel(stage.engine, root.id, "ada")
+    assert cancelling.asked_by(asked.outcome, "ada") == ("asked to cancel by", "ada")
+    stage.world.on_poll = None
+    stage.work()
+    now = stage.task(root)
+    assert (now.outcome, undone(stage), there(stage)) == ("ok", [], ["a", "b"])
+    label = cancelling.asked_by(now.outcome, "ada")
+    assert label == ("asked to cancel by", "ada, too late")
 
 
 def test_one_that_is_being_undone_cannot_be_cancelled(stage: Stage) -> None:

@@ -29,9 +29,7 @@ def failed_with(
     error: dict[str, Any] = {"code": code, "message": message}
     if family.undone:
         error["undone"] = family.undone
-        count = len(family.undone)
-        what = "1 effect was" if count == 1 else f"{count} effects were"
-        message += f"{_stop(message)} {what} taken back."
+        message += f"{_stop(message)} {family.how_undone()}"
     left = list(dict.fromkeys(family.left_behind()))
     if left:
         error["left_behind"] = left
@@ -57,7 +55,8 @@ class _Family:
         self._tx, self._task = tx, task
         children = tasks.children(tx, task.id)
         steps = [child for child in children if child.undoes_id is not None]
-        self.undone = [step.title for step in steps if step.went_well]
+        self._well = [step for step in steps if step.went_well]
+        self.undone = [step.title for step in self._well]
         #: A person stopped waiting for the answer to these steps: they may be done.
         self._perhaps_undone = {
             step.undoes_id
@@ -66,6 +65,18 @@ class _Family:
         }
         parts = [child for child in children if child.undoes_id is None]
         self.not_done = [part.title for part in parts if not part.went_well]
+
+    def how_undone(self) -> str:
+        """How much was taken back; a step that had nothing to send found nothing."""
+        there = sum(placeholders.ever_sent(self._tx, step) for step in self._well)
+        said = []
+        if there:
+            what = "1 effect was" if there == 1 else f"{there} effects were"
+            said.append(f"{what} taken back.")
+        if none := len(self._well) - there:
+            what = "1 effect" if none == 1 else f"{none} effects"
+            said.append(f"Of {what} nothing was there.")
+        return " ".join(said)
 
     def left_behind(self) -> Iterator[str]:
         """What its effects have left at providers, one line each: every effect that was
