@@ -9,6 +9,7 @@ import pytest
 from earmark.domain.authoring import Ctx
 from earmark.domain.errors import BadInput, Refused, Rejected
 from earmark.domain.lock import exclusive
+from earmark.domain.mark import Mark
 from earmark.domain.outcome import Done, Found, Running
 from earmark.domain.task import Task
 from earmark.engine import recover
@@ -148,11 +149,14 @@ def shown(stage: Stage, mark: str | None, monkeypatch: pytest.MonkeyPatch) -> No
     stage.world.jobs["job-7"] = Done("seven!")
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["token", "whole mark"])
 def test_absent_when_the_provider_shows_it_is_adopted(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
     task = held(stage)
-    shown(stage, effect_of(stage, task).id, monkeypatch)
+    token = effect_of(stage, task).id
+    mark = str(Mark(stage.engine.installation, token)) if whole else token
+    shown(stage, mark, monkeypatch)
     decide(stage, task, Decision.ABSENT)
     stage.work()
     assert stage.task(task).result == "seven!"

@@ -37,7 +37,7 @@ from earmark.store.database import Transaction
 from earmark.store.schema import sends
 from earmark.store.schema import tasks as table
 from earmark.testing import invariants
-from tests.engine.world import Make, Stage, World
+from tests.engine.world import Make, MakeBadly, Stage, World
 
 
 class Unmake(Make):
@@ -629,3 +629,20 @@ def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
     every = stage.engine.read(lambda tx: tasks.descendants(tx, root.id))
     assert all(task.done for task in every)
     honest(stage)
+
+
+def test_undo_is_told_the_mark_that_the_thing_carries(stage: Stage) -> None:
+    marks, told = [], []
+
+    def send(what: str, ctx: Ctx) -> str:
+        marks.append(ctx.mark)
+        return stage.world.make(what, ctx)
+
+    def undo(self: Any, tx: Tx, job: str) -> None:
+        told.append(tx.undone.mark)
+
+    stage.world.on_send = send
+    ended = stage.run(stage.vary(MakeBadly, undo=undo)(provider="p-1", what="a"))
+    assert ended.outcome == "failed"
+    assert told == marks
+    assert len(told) == 1

@@ -15,16 +15,19 @@ from earmark import (
     Composite,
     Ctx,
     Done,
+    Doubt,
     ExternalJob,
     Failed,
     Found,
     JobUnknown,
+    Lock,
     NotSent,
     ProviderRef,
     Refused,
     Results,
     Running,
     Tx,
+    exclusive,
 )
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
 from earmark.domain.deadline import Deadline
@@ -46,6 +49,7 @@ class Things:
 
     def __init__(self) -> None:
         self.made: list[Thing] = []
+        self.told: set[str] = set()
 
     def create(self, name: str, token: str = "") -> str:
         """A token that is known is answered with the first request's thing."""
@@ -69,6 +73,12 @@ class Things:
         thing = Thing(f"thing-{len(self.made) + 1}", name, token)
         self.made.append(thing)
         return thing
+
+    def tell(self, id: str) -> bool:
+        """How a job ended is told once."""
+        told = id in self.told
+        self.told.add(id)
+        return not told
 
     def delete(self, id: str) -> str:
         for thing in self.made:
@@ -124,6 +134,7 @@ class FakeAcme:
 
     def reset(self) -> None:
         self.things.made.clear()
+        self.things.told.clear()
 
     def effects(self) -> Sequence[Effect]:
         return [Effect(one.token, one.id, one.there) for one in self.things.made]
@@ -165,6 +176,13 @@ class MakeMarkedThing(MakeThing):
         return ctx.connect(Things).create_marked(self.name, mark=ctx.token)
 
 
+class MakeThingWithMark(MakeMarkedThing):
+    """Right: the whole mark is inside, and is what the look shows."""
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).create_marked(self.name, mark=ctx.mark)
+
+
 class MakeNamedThing(MakeThing):
     """Right: we choose the name, from the token."""
 
@@ -189,6 +207,32 @@ class MakeThingBlindly(MakeThing):
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
         return []
+
+
+class MakeThingAmongOthers(MakeThingBlindly):
+    """Right: only a list tells, and Acme lists two jobs for one thing."""
+
+    operation = "thing.tasks"
+
+    def locks(self) -> Sequence[Lock]:
+        return [exclusive("thing", self.name)]
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        things = ctx.connect(Things).all()
+        return [Found(f"{kind}-{it.id}") for it in things for kind in ("make", "paint")]
+
+
+class MakeThingByJob(MakeMarkedThing):
+    """Right: found by its job, which Acme forgets once it has told how it ended."""
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        things = ctx.connect(Things)
+        return [one for one in super().find(ctx) if one.id not in things.told]
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        if not ctx.connect(Things).tell(job):
+            raise JobUnknown(f"There is no job {job}.")
+        return Done(job)
 
 
 class RemoveThing(ExternalJob[str]):
@@ -299,6 +343,45 @@ class FindsByName(MakeMarkedThing):
     def find(self, ctx: Ctx) -> Sequence[Found]:
         things = ctx.connect(Things).all()
         return [Found(it.id, mark=ctx.token) for it in things if it.name == self.name]
+
+
+class FindsByNameAndMark(FindsByName):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return [Found(one.id, mark=ctx.mark) for one in super().find(ctx)]
+
+
+class ShowsNoMark(MakeMarkedThing):
+    """Its look sees it, and hands on no proof."""
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        things = ctx.connect(Things).all()
+        return [Found(it.id) for it in things if it.token == ctx.token]
+
+
+class FindsByNameUnmarked(MakeThing):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        things = ctx.connect(Things).all()
+        return [Found(it.id) for it in things if it.name == self.name]
+
+
+class ShowsAnothersMark(MakeNamedThing):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return [Found(one.id, f"acme.{ctx.token}") for one in super().find(ctx)]
+
+
+class LooksBadly(MakeMarkedThing):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        raise KeyError("mark")
+
+
+class LooksBadlyForMany(MakeMarkedThing):
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        things = ctx.connect(Things).all()
+        tokens = {doubt.token for doubt in doubts}
+        return {it.token: [Found(it.id)] for it in things if it.token in tokens}
 
 
 class Hopes(MakeMarkedThing):

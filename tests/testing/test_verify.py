@@ -9,6 +9,8 @@ import pytest
 from earmark import Command, Ctx, ExternalJob, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
+from earmark.testing.schedule import Schedule
+from earmark.testing.trials import trials_of
 from tests.testing import acme
 from tests.testing.acme import FakeAcme
 
@@ -28,7 +30,16 @@ WRONG = (
     (acme.ForgetsUndo(), Mistake.NO_UNDO),
     (acme.ForgetsUndoAlone(), Mistake.NO_UNDO),
     (acme.FindsByName(), Mistake.BY_NAME),
+    (acme.FindsByNameAndMark(), Mistake.BY_NAME),
     (acme.Hopes(), Mistake.DOUBLED),
+)
+#: What is there is held in the end, and what the look for it answered.
+NEVER_FINDS = (
+    (acme.ShowsNoMark(), "find showed thing-1 with no mark"),
+    (acme.FindsByNameUnmarked(), "find showed thing-1 with no mark"),
+    (acme.ShowsAnothersMark(), "find showed box-T1 with mark 'acme.T1'"),
+    (acme.LooksBadly(), "find raised KeyError('mark')"),
+    (acme.LooksBadlyForMany(), "find showed thing-1 with no mark"),
 )
 named: Any = lambda it: type(it).__name__ if isinstance(it, Command) else ""  # noqa: E731
 
@@ -53,6 +64,11 @@ def test_a_plan_that_takes_back_what_it_did_passes() -> None:
     assert verify(acme.MakePair(), world=FakeAcme(), schedules=10).ok
 
 
+def test_the_whole_mark_is_adopted() -> None:
+    report = verify(acme.MakeThingWithMark(), world=FakeAcme(), replay="lose=1")
+    assert (report.ok, report.held) == (True, 0)
+
+
 def test_what_may_be_left_is_no_mistake() -> None:
     leaves: list[Any] = [acme.MakeThing, "MakeUndoableThing"]
     world = FakeAcme()
@@ -72,6 +88,42 @@ def test_what_is_wrong_is_found_and_named(
     again = verify(command, world=FakeAcme(), replay=finding.schedule, check=False)
     assert told(again.findings[0]) == told(finding)
     assert again.schedules == 2
+
+
+@pytest.mark.parametrize(("command", "answer"), NEVER_FINDS, ids=named)
+def test_what_is_there_and_never_adopted_is_found_and_named(
+    command: Command[Any], answer: str
+) -> None:
+    report = verify(command, world=FakeAcme(), replay="lose=1", check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.NOT_FOUND
+    assert "there with its token" in finding.text
+    assert answer in finding.text
+    assert "its reply is lost" in finding.when
+    assert fits_a_screen(report)
+    assert "Found(…, mark=…)" in str(report)
+
+
+RIGHTLY_HELD = (
+    (acme.MakeThingBlindly(), "lose=1"),
+    (acme.MakeThingAmongOthers(), "lose=1"),
+    (acme.MakeMarkedThing(), "strangers drop=1"),
+)
+
+
+@pytest.mark.parametrize(("command", "replay"), RIGHTLY_HELD, ids=named)
+def test_what_is_held_rightly_is_no_mistake(command: Command[Any], replay: str) -> None:
+    report = verify(command, world=FakeAcme(), replay=replay)
+    assert report.held == 1
+
+
+def test_a_job_that_the_provider_forgot_is_no_mistake() -> None:
+    worlds = {"world": FakeAcme()}
+    with trials_of(acme.MakeThingByJob, worlds, lambda tx: None, ()) as trials:
+        told = trials.undisturbed().index("MakeThingByJob.poll returns")
+        trials.run(Schedule((told,)))
+        assert (trials.findings, trials.held) == ([], 1)
+    assert "does not know thing-1" in "".join(trials.why_held)
 
 
 def fits_a_screen(report: Report) -> bool:

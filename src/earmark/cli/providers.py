@@ -203,6 +203,7 @@ def _verified(
         return code
     found = Verification.model_validate(seen.task.result)
     if found.ok:
+        say(found.detail)
         return Exit.OK
     say(f"{found.code}: {found.detail}")
     return Exit.FAILED

@@ -13,7 +13,8 @@ from earmark.engine.house_tx import house_tx
 class RefreshProvider(Action[str]):
     """Fetch a provider's whole listing and apply it; the result is a summary.
 
-    A kind that lists nothing is asked whether it still lets us in.
+    A kind that lists nothing is asked whether it still lets us in. Of one that has no
+    `Credentials` either, nobody knows how it is.
     """
 
     title = "Refresh {provider}"
@@ -23,6 +24,10 @@ class RefreshProvider(Action[str]):
         began = ctx.now()
         try:
             listing = _listed(ctx)
+        except Unsupported:
+            said = "Its kind has nothing that could be asked."
+            ctx.save(lambda tx: tx.provider_health(self.provider, "unknown", said))
+            return Done("", said)
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
             ctx.save(
@@ -40,7 +45,8 @@ class RefreshProvider(Action[str]):
 
 
 def _listed(ctx: Ctx) -> Listing | None:
-    """The provider's listing; None for a kind that has none, and answers."""
+    """The provider's listing; None for a kind that has none, and answers. Raises
+    `Unsupported` for one that cannot be asked even that."""
     try:
         return ctx.connect(InventorySource).list_all()
     except Unsupported:

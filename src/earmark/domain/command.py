@@ -219,9 +219,10 @@ class ExternalJob(Command[R]):
 
         Asked when the root has failed or was cancelled and all that was sent has ended:
         for every effect that the provider accepted, also one whose job ended badly, the
-        last first. `tx.undone` tells its token and result. Without an `undo`, what was
-        done is named as left behind. The command that takes it back must bear being run
-        again: one that fails is tried again, and then held (rule 9).
+        last first. `tx.undone` tells its token, its mark and its result. Without an
+        `undo`, what was done is named as left behind. The command that takes it back
+        must bear being run again: one that fails is tried again, and then held
+        (rule 9).
         """
         return None
 

@@ -54,12 +54,14 @@ class Undone:
     """An effect that is to be taken back, as `tx.undone` shows it to `undo`.
 
     `token` and `job`: what it was asked for with, and the provider's handle of it.
-    `request`: what `prepare` returned. `result`: what its job returned; None when that
-    did not end well, so that something may be there half-way, or nothing. `listed_at`:
-    from when on the provider's lists show what is there of it.
+    `mark`: the whole text of our mark, as `ctx.mark` was in its `send`. `request`: what
+    `prepare` returned. `result`: what its job returned; None when that did not end
+    well, so that something may be there half-way, or nothing. `listed_at`: from when
+    on the provider's lists show what is there of it.
     """
 
     token: str
+    mark: str
     job: str
     request: Any
     result: Any
@@ -73,10 +75,11 @@ Progress = Running | Done[Any] | Failed
 class Found:
     """One candidate that a `find` saw at the provider; the engine judges it.
 
-    `mark` is the token or mark that the provider shows inside the object, which is the
-    proof that it is ours; None when it shows none. `done` when the look already saw
-    the end. For class `tasks`, which shows no mark, return only what fits the request's
-    description: it counts as ours if it was not there before the first send.
+    `mark` is what the provider shows inside the object: the token alone, or our whole
+    mark, as `send` wrote `ctx.token` or `ctx.mark` into it. It is the proof that it is
+    ours; None when it shows none. `done` when the look already saw the end. For class
+    `tasks`, which shows no mark, return only what fits the request's description: it
+    counts as ours if it was not there before the first send.
     """
 
     id: str

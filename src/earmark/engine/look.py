@@ -1,11 +1,13 @@
 """Look: ask the provider about effects in doubt, many at once where that can be."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from earmark.domain.command import Doubt, ExternalJob
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import EarmarkError
+from earmark.domain.mark import Mark
 from earmark.domain.outcome import Found
 from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
@@ -38,7 +40,7 @@ def _one_by_one(
             return
         _before([check])
         try:
-            seen: Seen = _sound(_found(check, deadline))
+            seen: Seen = _sound(check, _found(check, deadline))
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             seen = error
         boundary("probe.answered")
@@ -64,7 +66,7 @@ def _many(
         try:
             if token not in answers:
                 raise _nonsense(f"{command.__name__}.find_many said nothing about it.")
-            seen: Seen = _sound(_as_list(answers[token]))
+            seen: Seen = _sound(check, _as_list(answers[token]))
         except Exception as error:  # noqa: BLE001 - this one's, and no other's
             seen = error
         yield check, seen
@@ -79,12 +81,15 @@ def _as_list(answer: Iterable[Found]) -> list[Found]:
     return in_ctx(lambda: list(answer))  # the author's iterator may raise anything
 
 
-def _sound(candidates: list[Found]) -> list[Found]:
-    """What can be judged and followed; raises `EarmarkError` for anything else."""
+def _sound(check: Check, candidates: list[Found]) -> list[Found]:
+    """What can be judged and followed, with the token as mark where it shows our whole
+    mark; raises `EarmarkError` for anything else."""
     for found in candidates:
         if not isinstance(found, Found) or not found.sound:
             raise _nonsense(f"`find` returned {found!r} among the found.")
-    return candidates
+    token = check.effect.id
+    whole = str(Mark(check.engine.installation, token))
+    return [replace(it, mark=token) if it.mark == whole else it for it in candidates]
 
 
 def _nonsense(text: str) -> EarmarkError:

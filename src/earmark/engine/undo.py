@@ -15,6 +15,7 @@ from itertools import groupby
 from earmark.domain.command import ExternalJob
 from earmark.domain.connector import Operation
 from earmark.domain.errors import BadInput
+from earmark.domain.mark import Mark
 from earmark.domain.outcome import Undone
 from earmark.domain.states import TaskState
 from earmark.domain.task import Placeholder, Task
@@ -77,9 +78,7 @@ def _take_back(
     command = describe.load(author.engine, done_by)
     assert isinstance(command, ExternalJob), "only those have effects"
     job = str(effect.external_id)
-    operation = _operation(author.engine, author.store, effect)
-    listed_at = effect.updated_at + operation.visibility_lag
-    author.undoing(Undone(effect.id, job, effect.request, effect.result, listed_at))
+    author.undoing(_undone(author, effect, job))
     back = in_tx(lambda: command.undo(author, job))
     if back is None:
         undo_rows.undone(author.store, effect.id)
@@ -92,6 +91,18 @@ def _take_back(
             f"{done_by.command}.undo returned {back!r}, which is no ExternalJob.",
             hint="What takes an effect back has an effect itself: one, with a token.",
         )
+
+
+def _undone(author: EngineTx, effect: Placeholder, job: str) -> Undone:
+    operation = _operation(author.engine, author.store, effect)
+    return Undone(
+        token=effect.id,
+        mark=str(Mark(author.engine.installation, effect.id)),
+        job=job,
+        request=effect.request,
+        result=effect.result,
+        listed_at=effect.updated_at + operation.visibility_lag,
+    )
 
 
 def _may_come_again(

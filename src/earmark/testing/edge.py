@@ -1,7 +1,7 @@
 """The edge to the author's code: each of their methods is called by way of here, so
 that what they make of a timeout, or call their own, is seen where they do it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from earmark.domain.command import Child, Command
@@ -11,6 +11,7 @@ from earmark.engine.ctx import EngineCtx
 from earmark.engine.runtime import Engine
 from earmark.testing.checks import Wrong
 from earmark.testing.instants import Instants
+from earmark.testing.looks import Look, proves
 from earmark.testing.report import Mistake
 from earmark.testing.schedule import Fault
 from earmark.testing.wire import Sending, Wire
@@ -19,13 +20,15 @@ Proceed = Callable[[], Any]
 
 
 class Edge:
-    """Where an author's methods begin. `wrong`: what was seen them do since `begin`."""
+    """Where an author's methods begin. `wrong`: what was seen them do since `begin`;
+    `looks`: how the last look for each token went of which something had arrived."""
 
     def __init__(self, engine: Engine, wire: Wire) -> None:
         self._engine = engine
         self._wire = wire
         self._instants: Instants | None = None
         self.wrong: list[Wrong] = []
+        self.looks: dict[str, Look] = {}
 
     def watch(self, instants: Instants) -> None:
         """Commands that turn up are to have instants too."""
@@ -34,6 +37,7 @@ class Edge:
     def begin(self) -> None:
         """A new run."""
         self.wrong = []
+        self.looks = {}
 
     def know(self, command: type[Command[Any]]) -> None:
         """A command that takes part; raises `RegistrationRefused`."""
@@ -71,7 +75,8 @@ class Edge:
         self.wrong.append(Wrong(Mistake.GUESSES, whose, text))
 
     def _find(self, proceed: Proceed, whose: type[Any], ctx: EngineCtx) -> Any:
-        found = list(proceed())
+        found = self._look([ctx.token], lambda: list(proceed()))
+        self._note_look(ctx.token, found)
         self._look_at(found, whose.__name__, ctx.token, ctx.placeholder.effect)
         self._wire.land([ctx.token])
         return found
@@ -79,22 +84,35 @@ class Edge:
     def _find_many(
         self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, doubts: Any
     ) -> Any:
-        answers = proceed()
         tokens = [doubt.token for doubt in doubts]
+        answers = self._look(tokens, proceed)
         if isinstance(answers, Mapping):
             answers = {token: list(some) for token, some in answers.items()}
             for token in tokens:
                 some, effect = answers.get(token, []), ctx.placeholder.effect
+                self._note_look(token, some)
                 self._look_at(some, whose.__name__, token, effect)
         self._wire.land(tokens)
         return answers
+
+    def _look(self, tokens: Iterable[str], proceed: Proceed) -> Any:
+        try:
+            return proceed()
+        except Exception as error:
+            for token in tokens:
+                self._note_look(token, error)
+            raise
+
+    def _note_look(self, token: str, look: Look) -> None:
+        if self._wire.seen.arrived[token]:
+            self.looks[token] = look
 
     def _look_at(self, found: list[Any], whose: str, token: str, effect: str) -> None:
         """What is said to bear the token of a request that never arrived cannot."""
         if self._wire.seen.arrived[token] or effect == EffectClass.ABSOLUTE:
             return
         for one in found:
-            if getattr(one, "mark", None) == token:
+            if proves(one, token, self._engine.installation):
                 text = (
                     f"{whose}.find gave {one.id} the mark of a request that never "
                     f"arrived."

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from earmark.testing.story import fitted
+
 #: One screen: so many columns, so many lines.
 WIDTH, HEIGHT = 100, 24
-_STORY = 12
 _SHOWN = 3
 
 
@@ -18,11 +19,28 @@ class Mistake(StrEnum):
     GUESSES = "guesses on timeout"
     NO_UNDO = "forgets undo"
     BY_NAME = "finds by name alone"
+    NOT_FOUND = "does not find its own"
     DOUBLED = "does it twice"
     LOST = "reports what is not there"
     ENDS_BADLY = "ends badly"
     UNENDED = "never ends"
     BROKEN = "breaks an invariant"
+
+
+#: What to do about each.
+_ADVICE = {
+    Mistake.NO_TOKEN: "hand ctx.token or ctx.mark on in `send`, and make names of it.",
+    Mistake.GUESSES: "let the exception out of `send`: it is doubt, and is found out.",
+    Mistake.NO_UNDO: "write `undo`, or say may_leave=.",
+    Mistake.BY_NAME: "give as mark only what the provider shows inside the object.",
+    Mistake.NOT_FOUND: "let `find` return Found(…, mark=…), with the token or mark "
+    "that the provider shows inside the object.",
+    Mistake.DOUBLED: "let `find` return what is there, or declare another class.",
+    Mistake.LOST: "let `poll` and `find` say Done only when it is really there.",
+    Mistake.ENDS_BADLY: "see below what it ended with; an exception of your own?",
+    Mistake.UNENDED: "let `poll` come to an end: it says Running for ever.",
+    Mistake.BROKEN: "this is a mistake of Earmark's own: please report it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +90,8 @@ class Report:
         if self.findings:
             first = self.findings[0]
             lines.append("How the first went:")
-            room = min(_STORY, HEIGHT - 1 - len(lines))
-            lines += [f"  {line}" for line in _middle_out(first.story, room)]
+            told = fitted(first.story, HEIGHT - 1 - len(lines), WIDTH - 2)
+            lines += [f"  {line}" for line in told]
             lines.append(f'Play it again: verify(…, replay="{first.schedule}")')
         else:
             lines += [f"held: {why}" for why in self.why_held[:_SHOWN]]
@@ -100,7 +118,8 @@ class VerificationFailed(AssertionError):
 def _first(finding: Finding) -> list[str]:
     lines = _wrapped(f"1. {finding.mistake}: {finding.text}")
     lines += _wrapped(f"   when {finding.when}")
-    return lines + [f"   and so it {told}" for told in finding.told[:2]]
+    lines += [f"   and so it {told}" for told in finding.told[:2]]
+    return lines + _wrapped(f"   do: {_ADVICE[finding.mistake]}")
 
 
 def _further(number: int, finding: Finding) -> list[str]:
@@ -121,11 +140,3 @@ def _wrapped(line: str) -> list[str]:
 def _cut(line: str) -> str:
     line = line.replace("\n", " ")
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-def _middle_out(story: Sequence[str], room: int) -> Sequence[str]:
-    """At most so many lines: how it began, and how it ended."""
-    if len(story) <= room:
-        return story
-    begin = room // 3
-    return [*story[:begin], "…", *story[begin + 1 - room :]]

@@ -19,6 +19,7 @@ from earmark.testing.drive import Driver, Ran
 from earmark.testing.edge import Edge
 from earmark.testing.house import add_world, config_of, open_house
 from earmark.testing.instants import instants_of
+from earmark.testing.looks import unfound
 from earmark.testing.report import Finding, Mistake
 from earmark.testing.schedule import SAID, Fault, Schedule
 from earmark.testing.wire import Seen, Wire
@@ -130,6 +131,8 @@ class Trials:
 
     def _note(self, schedule: Schedule, ran: Ran, after: Aftermath) -> None:
         wrong = [*self._edge.wrong, *checks.without_token(after)]
+        if not schedule.strangers:  # what looks the same may rightly be in the way
+            wrong += unfound(after, self._edge.looks, self._engine.installation)
         wrong += checks.doubled(after, self._usual)
         wrong += checks.lost(after, self._usual)
         wrong += checks.left_behind(after, schedule, self._may_leave)

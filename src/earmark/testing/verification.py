@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import methodcaller
 from typing import Any
 
 from earmark.domain.authoring import Tx
@@ -49,6 +50,8 @@ def verify(
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
     """
+    # For pytest: what failed is the author's, and the report says how.
+    __tracebackhide__ = methodcaller("errisinstance", VerificationFailed)
     if worlds is None and world is None:
         raise BadInput("verify needs a world to run in.", hint="verify(…, world=…)")
     named = {"world": world, **(worlds or {})} if world is not None else worlds or {}
