@@ -2,7 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from operator import methodcaller
 from typing import Any
 
@@ -19,6 +21,8 @@ from earmark.testing.world import World
 
 #: A single disturbance, with how many instants and reads the run then met.
 Single = tuple[Schedule, int, int]
+#: So often: a plan that others are in the way of never comes as far as its undo.
+_MOST = 4
 
 
 def verify(
@@ -42,10 +46,10 @@ def verify(
 
     First each call of a client inside `send` is dropped, loses its reply, arrives late,
     arrives twice where the class allows it, and is refused; each read is cut, and each
-    `finish` raises. Then the worker is killed at every instant, and the command is
-    cancelled at every boundary. Then pairs of these are drawn: so many `schedules`,
-    with this `seed`. It goes no further than to where something was found. `replay`:
-    nothing but that schedule, from a report.
+    `finish` raises; what is taken back is so again beside what others have that looks
+    the same. Then the worker is killed at every instant, and the command is cancelled
+    at every boundary. Then pairs of these are drawn: so many `schedules`, with this
+    `seed`. It ends where something was found. `replay`: nothing but that schedule.
 
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
@@ -76,6 +80,7 @@ def verify(
             seed=seed,
             seconds=time.monotonic() - began,
             findings=tuple(trials.findings),
+            untried=tuple(trials.untried) if replay is None else (),
         )
     if check and not report.ok:
         raise VerificationFailed(report)
@@ -89,13 +94,28 @@ def _every(trials: Trials, most: int, seed: int) -> None:
         return  # what does not go well alone shows nothing more when it is disturbed
     singles: list[Single] = []
     for phase in (_faults(seen), [*_kills(met), *_cancels(met)]):
+        undone: list[tuple[Schedule, AbstractSet[str]]] = []
         for schedule in phase:
             instants = trials.run(schedule)
             singles.append((schedule, len(instants), len(trials.seen.reads)))
+            if trials.takers:
+                undone.append((schedule, set(trials.takers)))
+        if not trials.findings:
+            _beside_others(trials, undone)
         if trials.findings:
             return  # more would be consequences, or hard to tell from them
     for schedule in _drawn(singles, most, seed):
         trials.run(schedule)
+
+
+def _beside_others(
+    trials: Trials, undone: Sequence[tuple[Schedule, AbstractSet[str]]]
+) -> None:
+    """What took something back does so again where others have what looks the same. The
+    last schedules took back the most."""
+    for schedule, takers in undone[: -_MOST - 1 : -1]:
+        if not schedule.strangers and not takers.isdisjoint(trials.untried):
+            trials.run(replace(schedule, strangers=True))
 
 
 def _faults(seen: Seen) -> Iterator[Schedule]:
