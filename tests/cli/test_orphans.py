@@ -71,6 +71,11 @@ def test_what_a_sweep_finds_is_listed_and_decided_about(
     assert {wanted["external_id"], left["external_id"]} <= there
     assert [it["id"] for it in earmark.json("orphans", "ls")] == [left["id"]]
     assert len(earmark.json("orphans", "ls", "--all")) == 3
+    every = earmark.run("orphans", "ls", "--all")
+    assert "tests boot it" in every.out
+    assert "1 orphan open now" in every.err
+    for part in (left["id"][:-1], left["id"][-8:]):
+        assert earmark.json("orphans", "show", part)["id"] == left["id"]
     assert "decided by" in earmark.run("orphans", "show", destroyed["id"]).out
 
 

@@ -66,7 +66,7 @@ def test_an_endpoint_that_does_not_answer_in_time_is_124(house: House) -> None:
     ("words", "said"),
     [
         (["nonsense", "--name", "x"], ["nonsense", "lab"]),
-        (["lab", "--name", "x"], ["url", "missing"]),
+        (["lab", "--name", "x"], ["url: is missing", "--set url=…"]),
         (["lab", "--name", "x", "--set", "url"], ["KEY=VALUE"]),
         (["lab", "--name", "x", "--set", "url=gopher://x"], ["url"]),
         (["lab", "--name", "x", "--set", "url=http://x", "--set", "a=b"], ["a"]),

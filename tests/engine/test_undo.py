@@ -22,6 +22,7 @@ from earmark.domain.errors import Refused, RegistrationRefused, Rejected
 from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Done, Failed, Running
 from earmark.domain.refs import ProviderRef
+from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Task
 from earmark.engine import cancel as cancelling
 from earmark.engine import not_undone, resolve
@@ -260,6 +261,13 @@ def test_its_locks_stay_until_all_is_undone(stage: Stage) -> None:
     stage.work()
     assert stage.task(root).state == "undoing"
     assert stage.locked("tower") == [root.id]
+    (step,) = [task for task in stage.tasks() if task.undoes_id is not None]
+    now = stage.task(root)
+    why = stage.engine.read(lambda tx: waiting_for(tx, [now]))[root.id]
+    assert why.text == "1 of 1 steps back to end"
+    assert (why.since, now.started_at) == (step.created_at, now.started_at)
+    assert now.started_at is not None
+    assert why.since > now.started_at, "since the undo, not since the task began"
     stage.world.on_poll = None
     stage.work()
     assert (stage.task(root).outcome, stage.locked("tower")) == ("failed", [])
@@ -273,12 +281,58 @@ def test_cancelled(stage: Stage) -> None:
     stage.check()
     offer = stage.engine.read(lambda tx: cancelling.offer(tx, stage.task(root)))
     assert offer is not None
-    assert "taken back: 1 effect." in offer.text
+    assert "(1 effect) is taken back" in offer.text
     cancel(stage.engine, root.id, "ada")
     stage.work()
     now = stage.task(root)
     assert (now.outcome, undone(stage), there(stage)) == ("cancelled", ["a"], [])
+
+    def wrong(tx: Transaction) -> list[str]:
+        lines = [line for it in stage.tasks() for line in journal.lines(tx, it.id)]
+        return [line.text for line in lines if line.level == "error"]
+
+    assert stage.engine.read(wrong) == [], "what was wanted is no error"
     honest(stage)
+
+
+def test_what_was_not_there_was_not_taken_back(stage: Stage) -> None:
+    """Somebody has removed `a` meanwhile: its step has nothing to send."""
+
+    def send(what: str, ctx: Ctx) -> str:
+        if what == "bad":
+            made = {e.task_id: e.id for e in stage.effects()}
+            (gone,) = [t.id for t in stage.tasks() if t.params.get("what") == "a"]
+            del stage.world.jobs[made[gone]]
+        return _bad_is_refused(what, ctx)
+
+    stage.world.on_send = send
+    task = ended(stage, tower("a>b>bad"))
+    assert (task.outcome, undone(stage)) == ("failed", ["b"])
+    assert "1 effect was taken back. Of 1 effect nothing was there." in task.message
+
+
+def test_cancelled_too_late(stage: Stage) -> None:
+    """What is under way ends well all the same: then nothing is taken back, and the
+    offer has not promised that."""
+
+    def poll(job: str) -> Any:
+        return Running(1) if stage.world.sent[-1] == "b" else stage.world.jobs[job]
+
+    stage.world.on_poll = poll
+    root = stage.ask(tower("a>b"))
+    stage.work(rounds=6)
+    assert stage.world.sent == ["a", "b"]
+    offer = stage.engine.read(lambda tx: cancelling.offer(tx, stage.task(root)))
+    assert offer is not None
+    assert "unless all the rest ends well all the same" in offer.text
+    asked = cancel(stage.engine, root.id, "ada")
+    assert cancelling.asked_by(asked.outcome, "ada") == ("asked to cancel by", "ada")
+    stage.world.on_poll = None
+    stage.work()
+    now = stage.task(root)
+    assert (now.outcome, undone(stage), there(stage)) == ("ok", [], ["a", "b"])
+    label = cancelling.asked_by(now.outcome, "ada")
+    assert label == ("asked to cancel by", "ada, too late")
 
 
 def test_one_that_is_being_undone_cannot_be_cancelled(stage: Stage) -> None:
@@ -592,9 +646,10 @@ def test_a_doubt_of_a_step_is_found_out_first(stage: Stage) -> None:
     assert [it.kind for it in seen] == ["sending", "doubt", "probe"]
 
 
-def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
+@pytest.mark.parametrize("found", [False, True])
+def test_left_behind_is_told_by_what_was_watched_too(stage: Stage, found: bool) -> None:
     """A person gave up waiting for one; it may be there, and stand on what was done
-    before it: that stays too, and is named."""
+    before it: that stays too, and is named. A sweep may have found it meanwhile."""
 
     class Blind(Make):
         title = "Make {what}, blindly"
@@ -620,15 +675,59 @@ def test_left_behind_is_told_by_what_was_watched_too(stage: Stage) -> None:
     root = stage.ask(kind(provider="scripted", plan=""))
     stage.work()
     resolve.resolve(stage.engine, held_step(stage).id, Decision.WATCH, "ada")
+    if found:
+        lost = next(e for e in stage.effects() if e.state == PlaceholderState.WATCHED)
+        stage.engine.write(lambda tx: found_by_a_sweep(tx, lost.id))
     stage.work()
     now = stage.task(root)
     assert (now.outcome, there(stage)) == ("interrupted", ["a"])
-    stays, perhaps = (now.error or {})["left_behind"]
+    stays, other = (now.error or {})["left_behind"]
     assert stays.startswith("a! at ")
-    assert perhaps.startswith("perhaps none ")
+    assert other.startswith("none " if found else "perhaps none ")
     every = stage.engine.read(lambda tx: tasks.descendants(tx, root.id))
     assert all(task.done for task in every)
     honest(stage)
+
+
+def found_by_a_sweep(tx: Transaction, token: str) -> None:
+    effect = placeholders.get(tx, token)
+    placeholders.move(tx, effect, PlaceholderState.ORPHAN)
+
+
+def test_a_deadline_says_once_what_came_of_it(stage: Stage) -> None:
+    """What is left behind is said at the end: before that it may be taken back."""
+    hasty = stage.vary(Tower, deadlines=Deadlines(run=0.001))
+    root = stage.ask(hasty(provider="scripted", plan="a>b>c"))
+    for _ in range(2):
+        for claimed in stage.claim():
+            perform(stage.engine, claimed)
+    stage.check()
+    early = sa.update(table).where(table.c.id == root.id)
+    stage.engine.write(
+        lambda tx: tx.execute(early.values(deadline_at=tx.now - timedelta(seconds=9)))
+    )
+    assert expire(stage.engine) == 1
+    stage.work()
+    now = stage.task(root)
+    assert (now.outcome, there(stage)) == ("failed", [])
+    assert "Left behind" not in now.message
+    assert now.message.count("Not done: ") == 1
+
+
+def test_the_order_is_that_of_the_plans_whatever_the_clock_said(stage: Stage) -> None:
+    root = stage.ask(tower("a", then="c", broken=True))
+    for _ in range(6):
+        for claimed in stage.claim():
+            perform(stage.engine, claimed)
+        stage.check()
+        if len(stage.tasks()) == 3:
+            break
+    early = sa.update(table).where(table.c.params["what"].as_string() == "c")
+    stage.engine.write(
+        lambda tx: tx.execute(early.values(created_at=tx.now - timedelta(days=1)))
+    )
+    stage.work()
+    assert (stage.task(root).outcome, undone(stage)) == ("failed", ["c", "a"])
 
 
 def test_undo_is_told_the_mark_that_the_thing_carries(stage: Stage) -> None:

@@ -69,9 +69,15 @@ class Effect:
 
     def may_come_again_until(self, now: float) -> float | None:
         """Until when a request that was overtaken by another may still arrive; None
-        when none can, or the provider knows its token."""
-        if self.effect is EffectClass.TOKEN or len(self.sends) < 2:
+        when none can, or the provider knows its token then."""
+        if len(self.sends) < 2:
             return None
+        operation = OPERATIONS[self.effect]
+        if operation.token_life is not None:
+            assert self.first_sent is not None
+            ends = self.first_sent + operation.token_life.total_seconds()
+            if self.sends[-1].at + operation.longest_way.total_seconds() < ends:
+                return None
         landed = self.landed_by()
         if landed is None:
             return now + OPERATIONS[self.effect].poll_seconds

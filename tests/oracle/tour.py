@@ -63,6 +63,7 @@ UNDO: tuple[tuple[Step, ...], ...] = (
     # The last first, and one level after the other.
     (_chain("BrokenPlan", "Undone", "Undone", "Passing"), *_goes_on(9)),
     (_ask("BrokenPlan", "Undone", "Undone"), *_goes_on(6)),
+    (_ask("Passing"), *_goes_on(2)),
     # What fails half-way, too; of a plan, and alone.
     (_chain("Plan", "Undone", "Undone"), *(_work(),) * 2, _ends("r1/a#0/0", "done"),
      _POLL, _work(), _ends("r1/b#0/0", "failed"), _POLL, *_goes_on(6)),

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from earmark.commands import AdoptOrphan, CreateTenant, DestroyOrphan, TakeBack
+from earmark.domain.authoring import Tx
 from earmark.domain.errors import Rejected
 from earmark.domain.orphan import Orphan, OrphanState
 from earmark.engine.boundary import watched
@@ -106,11 +107,35 @@ def test_nothing_is_destroyed_that_a_row_explains_by_now(yard: Yard) -> None:
     assert asked_to_delete(yard) == []
 
 
+class ByHand(TakeBack):
+    """As a step of an undo, which nobody else can ask for."""
+
+    def check(self, tx: Tx) -> None:
+        pass
+
+
+@pytest.fixture
+def yard(yard: Yard) -> Yard:
+    yard.engine.commands.register(ByHand)
+    return yard
+
+
+def test_only_an_undo_takes_back(yard: Yard) -> None:
+    """What a good task made is wanted, and a task that failed does it by itself."""
+    made = yard.run(CreateTenant(provider="lab", name="blue"))
+    token = yard.effect(made).id
+    with pytest.raises(Rejected, match="Only the undo of a task"):
+        yard.ask(
+            TakeBack(provider="lab", kind="tenant", made_with=token, what="tenant blue")
+        )
+    assert len(yard.things("tenant")) == 1
+
+
 def test_nothing_is_taken_back_that_does_not_carry_its_mark(yard: Yard) -> None:
     """The same proof before a step of an undo: of ours, but made with another token."""
     made = yard.run(CreateTenant(provider="lab", name="blue"))
     task = yard.run(
-        TakeBack(
+        ByHand(
             provider="lab",
             kind="tenant",
             made_with=made.id,
@@ -146,7 +171,7 @@ def test_what_is_taken_back_is_proved_again_too(yard: Yard) -> None:
         if boundary == "send.committed":
             yard.site.execute("UPDATE tenants SET mark = 'theirs.now'")
 
-    back = TakeBack(
+    back = ByHand(
         provider="lab",
         kind="tenant",
         made_with=token[0]["token"],
@@ -160,7 +185,7 @@ def test_what_is_taken_back_is_proved_again_too(yard: Yard) -> None:
 
 def test_absence_is_believed_only_once_it_would_be_listed(yard: Yard) -> None:
     made = yard.run(CreateTenant(provider="lab", name="blue"))
-    back = TakeBack(
+    back = ByHand(
         provider="lab",
         kind="tenant",
         made_with=made.id,

@@ -40,7 +40,7 @@ def test_an_empty_ledger_says_when_each_provider_was_looked_through(
     yard.sweep()
     shown = page(client)
     assert "Nothing is unexplained" in shown
-    assert "1 with our mark, 0 orphans, 1 of another installation." in shown
+    assert "1 with our mark, 0 orphans open now, 1 of another installation." in shown
     assert "1 of another installation: never touched from here." in shown
     assert "Earmark makes nothing at this kind of provider" in shown
 
@@ -59,7 +59,13 @@ def test_an_orphan_is_shown_with_its_story_and_counted_on_every_page(
     assert f'href="/orphans/{orphan.id}/adopt"' in shown
     counted = '<span id="nav-orphans" class="count">1<'
     assert counted in page(client, "/vms")
-    assert orphan.story in page(client, f"/orphans/{orphan.id}/destroy")
+    for asked in ("adopt", "destroy"):
+        whole = page(client, f"/orphans/{orphan.id}/{asked}")
+        assert '<a href="/orphans" aria-current="page">' in whole
+        facts = whole.partition("<main")[2]
+        for fact in (orphan.story, orphan.external_id, orphan.name, ">lab</a>"):
+            assert fact in facts
+    assert 'class="danger"' in whole
     (told,) = client.get("/api/v1/orphans?provider=lab").json()
     assert (told["id"], told["provider"], told["task"]) == (orphan.id, "lab", task.id)
     assert told["state"] == "open"
@@ -98,7 +104,12 @@ def test_it_is_adopted_by_a_form_that_asks_why(yard: Yard, client: Client) -> No
     after = client.get(wait).headers["location"]
     assert after.startswith("/orphans?task=")
     assert "Nothing is unexplained" in page(client, after)
-    assert client.get(where).status_code == 409
+    decided = page(client, "/orphans/decided")
+    for fact in ("Adopted", "We use it & like it.", "by local", orphan.external_id):
+        assert fact in decided
+    refused = client.get(where)
+    assert refused.status_code == 409
+    assert 'href="/orphans">All orphans</a>' in refused.text
     (told,) = client.get("/api/v1/orphans?all=true").json()
     assert (told["state"], told["why"]) == ("adopted", "We use it & like it.")
 
@@ -142,4 +153,4 @@ def test_a_sweep_is_asked_for_with_a_button(yard: Yard, client: Client) -> None:
     answer = client.post(where, data={"idempotency_key": "k"})
     assert answer.headers["location"].startswith("/orphans?task=")
     yard.work()
-    assert "0 with our mark, 0 orphans." in page(client)
+    assert "0 with our mark, 0 orphans open now." in page(client)

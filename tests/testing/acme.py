@@ -384,6 +384,20 @@ class LooksBadlyForMany(MakeMarkedThing):
         return {it.token: [Found(it.id)] for it in things if it.token in tokens}
 
 
+class SeesNothing(MakeThing):
+    """Sent again it heals; asked to stop meanwhile, it says that nothing is there."""
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        ctx.connect(Things).all()
+        return []
+
+
+class SeesNoName(MakeNamedThing):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        ctx.connect(Things).all()
+        return []
+
+
 class Hopes(MakeMarkedThing):
     """Its look sees nothing."""
 

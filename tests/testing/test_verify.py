@@ -32,6 +32,8 @@ WRONG = (
     (acme.FindsByName(), Mistake.BY_NAME),
     (acme.FindsByNameAndMark(), Mistake.BY_NAME),
     (acme.Hopes(), Mistake.DOUBLED),
+    (acme.SeesNothing(), Mistake.NOT_FOUND),
+    (acme.SeesNoName(), Mistake.NOT_FOUND),
     (acme_undo.UndoesByName(), Mistake.NOT_OWN),
     (acme_undo.UndoesByPlace(), Mistake.NOT_OWN),
 )

@@ -100,6 +100,7 @@ def task(number: int, title: str, state: str = "done", **changed: object) -> Tas
         started_at=None if state == "queued" else ago(minutes=number - 0.1),
         finished_at=ago(minutes=number - 0.7) if state == "done" else None,
         version=7,
+        stoppable=state != "done" and "parent" not in changed,
     )
     return replace(made, **changed)  # type: ignore[arg-type]
 
@@ -375,7 +376,7 @@ SWEEPS = (
         LAB,
         SweepState.OK,
         ago(minutes=4),
-        "41 with our mark, 2 orphans, 1 missing, 7 of another installation.",
+        "41 with our mark, 2 orphans open now, 1 missing, 7 of another installation.",
         7,
     ),
     SweepView(

@@ -7,8 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from earmark.domain.orphan import OrphanState
 from earmark.engine.pace import Expected
-from earmark.web.orphans import Ledger, OrphansPage
+from earmark.web.orphans import (
+    DecidedOrphansPage,
+    DestroyPage,
+    Ledger,
+    OrphansPage,
+)
 from earmark.web.pages import (
     NotificationsPage,
     Page,
@@ -19,7 +25,6 @@ from earmark.web.pages import (
     VmsPage,
     WaitPage,
 )
-from earmark.web.questions import of_destroy
 from earmark.web.task_lists import TaskFilters, TasksPage
 from earmark.web.views import (
     NotificationView,
@@ -95,6 +100,8 @@ LEFT = replace(
         "template.copy-failed",
         "The storage domain bulk has no room for the copy of disk data.",
         ("image root of template old (img-7731)", "image logs of template old"),
+        ("Take back the copy of disk root",),
+        tuple(f"Copy disk d{number} to bulk" for number in range(4)),
     ),
 )
 DONE = task(
@@ -138,6 +145,22 @@ MANY_NEWS = (
         read=True,
         bad=False,
     ),
+)
+DECIDED = (
+    replace(
+        ORPHANS[0],
+        state=OrphanState.ADOPTED,
+        decided_by="ada",
+        why="The tests boot from it.",
+        decided_at=ago(minutes=9),
+    ),
+    replace(
+        ORPHANS[1],
+        state=OrphanState.DESTROYED,
+        decided_by="ben",
+        decided_at=ago(hours=9),
+    ),
+    replace(ORPHANS[1], id="o3", state=OrphanState.GONE, decided_at=ago(days=1)),
 )
 FILTERS = TaskFilters(q="web", object="vm:web-01", user="ada", since="2026-11-01T00:00")
 
@@ -191,9 +214,13 @@ STATES: Mapping[str, Page] = {
     ),
     "notifications-full": NotificationsPage(MANY_NEWS),
     "providers-none": ProvidersPage((), "key-1"),
-    "orphans-none": OrphansPage(Ledger((), (), 0, SWEEPS[:1]), "key-1"),
+    "orphans-none": OrphansPage(
+        Ledger((), (), 0, (replace(SWEEPS[0], young=2),)), "key-1"
+    ),
     "orphans-no-provider": OrphansPage(Ledger((), (), 0, ()), "key-1"),
-    "orphan-destroy": QuestionPage(of_destroy(ORPHANS[0]), "key-1"),
+    "orphan-destroy": DestroyPage(ORPHANS[0], "key-1"),
+    "orphans-decided": DecidedOrphansPage(DECIDED, more=True),
+    "orphans-decided-none": DecidedOrphansPage(()),
     "provider-new-kind": ProviderFormPage(KINDS, None, (), "key-1"),
     "provider-new-empty": ProviderFormPage(
         KINDS,

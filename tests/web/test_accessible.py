@@ -116,6 +116,7 @@ VISITS: dict[str, Visit] = {
     "/tenants": lambda house, it: "/tenants",
     "/tenants/new": lambda house, it: "/tenants/new",
     "/orphans": lambda house, it: "/orphans",
+    "/orphans/decided": lambda house, it: "/orphans/decided",
     "/orphans/{orphan}/adopt": lambda house, it: f"/orphans/{it['orphan']}/adopt",
     "/orphans/{orphan}/destroy": lambda house, it: f"/orphans/{it['orphan']}/destroy",
     "/workers": lambda house, it: "/workers",

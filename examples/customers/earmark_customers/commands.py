@@ -75,9 +75,8 @@ class CreateBucket(ExternalJob[Bucket]):
         if there is None:
             return []
         # A bucket of ours may be another task's: the tag tells.
-        mark = there["tags"].get("earmark")
-        proof = ctx.token if mark == ctx.mark else None
-        return [Found(handle(self.bucket, ctx.mark), proof)]
+        shown = there["tags"].get("earmark")
+        return [Found(handle(self.bucket, ctx.mark), mark=shown)]
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[Bucket] | Failed:
         there = ctx.connect(Buckets).bucket(self.bucket)
@@ -110,8 +109,7 @@ class CreateRecord(ExternalJob[str]):
         there = ctx.connect(Records).record(self.name)
         if there is None:
             return []
-        proof = ctx.token if there["comment"] == ctx.mark else None
-        return [Found(handle(self.name, there["etag"]), proof)]
+        return [Found(handle(self.name, there["etag"]), mark=there["comment"])]
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         if ctx.connect(Records).record(self.name) is None:

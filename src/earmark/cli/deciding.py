@@ -37,7 +37,8 @@ def cancel(
     """Ask a task to stop, after saying what that means now.
 
     What was sent already ends as the provider says: the exit code is 3 when it was
-    cancelled, and 0 when it was too late for that.
+    cancelled, 0 when it ended well before it could be stopped, and 1 when it failed.
+    What has ended already, or is being taken back already, is refused, with 1.
     """
 
     def look(tx: Transaction) -> tuple[Task, Offer | None]:
@@ -49,7 +50,10 @@ def cancel(
         if offered is not None:
             say(f"Cancel “{task.title}”: {offered.text}")
         task = cancelling.cancel(engine, task.id, LOCAL_OWNER)
-        return answer(engine, task, How(wait, timeout, as_json))
+        code = answer(engine, task, How(wait, timeout, as_json))
+        if wait and code is Exit.OK:
+            say("The cancel came too late: it ended well before it could be stopped.")
+        return code
 
 
 @click.command()

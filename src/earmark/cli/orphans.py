@@ -32,7 +32,11 @@ from earmark.store.database import Transaction
 
 @click.group(no_args_is_help=True)
 def orphans() -> None:
-    """Orphans: what carries our mark at a provider, and no task explains."""
+    """Orphans: what carries our mark at a provider, and no task explains.
+
+    One is named by its id, by 6 or more characters of its beginning or end, or by the
+    provider's id of it.
+    """
 
 
 @orphans.command("ls")
@@ -58,25 +62,23 @@ def ls(session: Session, provider: str | None, every: bool, as_json: bool) -> No
         named = ((it, known[it.provider_id].name) for it in found)
         print_json([orphan_document(it, name) for it, name in named])
         return
-    print_rows(
-        ("ID", "PROVIDER", "KIND", "NAME", "AGE", "STATE", "STORY"),
-        [
-            (
-                short(it.id),
-                known[it.provider_id].name,
-                it.kind,
-                it.name or it.external_id,
-                age(it.created_at or it.first_seen_at),
-                it.state,
-                it.story,
-            )
-            for it in found
-        ],
-    )
+    _print(found, known, every)
     for provider_id, sweep in sweeps.items():
         say(f"{known[provider_id].name}: {_swept(sweep, found)}")
         for it in sweep.missing:
             say(f"  missing: {it.kind} {it.external_id}, made by “{it.title}”")
+
+
+def _print(found: list[Orphan], known: Mapping[str, Provider], every: bool) -> None:
+    heads = ["ID", "PROVIDER", "KIND", "NAME", "AGE", "STATE"]
+    decided = ["DECIDED BY", "WHY"] if every else []
+    rows = []
+    for it in found:
+        facts = [short(it.id), known[it.provider_id].name, it.kind]
+        facts += [it.name or it.external_id, age(it.created_at or it.first_seen_at)]
+        facts += [it.state, *([it.decided_by or "", it.why or ""] if every else [])]
+        rows.append((*facts, it.story))
+    print_rows((*heads, *decided, "STORY"), rows)
 
 
 def _swept(sweep: Sweep, found: list[Orphan]) -> str:
@@ -85,7 +87,7 @@ def _swept(sweep: Sweep, found: list[Orphan]) -> str:
     if sweep.state is not SweepState.OK:
         return f"{sweep.state}: {sweep.message}"
     here = sum(it.open and it.provider_id == sweep.provider_id for it in found)
-    return f"swept {age(sweep.began_at)}, {summary(sweep, here)}"
+    return f"swept {age(sweep.began_at)}, {summary(sweep, here, later=True)}"
 
 
 @orphans.command()

@@ -139,14 +139,23 @@ class _Form:
 
     def request(self, tx: EngineTx, clear: Mapping[str, str]) -> VerifyCredentials:
         """The verification of this form; raises `BadInput` for every bad field."""
-        return onboarding.checked_request(
-            tx,
-            name=self.name,
-            kind=self._kind,
-            zone=self._zone,
-            settings=self._settings,
-            secret_values=clear,
-        )
+        try:
+            return onboarding.checked_request(
+                tx,
+                name=self.name,
+                kind=self._kind,
+                zone=self._zone,
+                settings=self._settings,
+                secret_values=clear,
+            )
+        except BadInput as wrong:
+            secrets = tx.engine.connector(self._kind).secrets
+            own = [it for it in wrong.fields if it != "name" and it not in secrets]
+            if wrong.hint or not own:
+                raise
+            flags = " ".join(f"--set {it}=…" for it in own)
+            hint = f"Settings are given as `{flags}`."
+            raise BadInput(str(wrong), hint=hint, fields=wrong.fields) from None
 
     def save(self, tx: EngineTx, clear: Mapping[str, str]) -> Provider:
         """Add the provider with its secrets, in one transaction."""

@@ -50,10 +50,13 @@ def _as_click(kind: type[Command[Any]]) -> click.Command:
     json_params = click.Option(
         ["--json-params"], default="", metavar="JSON", help="Parameters as an object."
     )
+    about = " ".join((kind.__doc__ or "").split())
     return click.command(
         kind.__name__,
         params=[*parameters.options(), json_params],
-        help=" ".join((kind.__doc__ or "").split()),
+        help=about,
+        # The list of commands wraps it, and cuts what has none.
+        short_help=about.partition(". ")[0].rstrip(".") + ".",
         context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
     )(callback)
 

@@ -94,18 +94,25 @@ def _facts(task: TaskFace, offered: Offer | None) -> dict[str, str]:
         "expected": task.expected.text if task.expected else "",
         "object": f"{task.object.type} {task.object.name}" if task.object else "",
         "asked by": task.user,
-        "cancelled by": task.cancelled_by or "",
+        **_asked_to_stop(task),
         "cancel": offered.text if offered else "",
         "takes back": task.undoes or "",
         "retry of": task.retry_of or "",
         "retried by": task.retried_by or "",
         "runs in": f"zone {task.zone}, role {task.role}",
         "part of": task.parent or "",
-        "attempt": str(task.attempt),
+        "tried": f"{task.tries} times" if task.tries > 1 else "",
         "asked": moment(task.created_at),
         "started": moment(task.started_at) if task.started_at else "",
         "finished": moment(task.finished_at) if task.finished_at else "",
     }
+
+
+def _asked_to_stop(task: TaskFace) -> dict[str, str]:
+    if task.cancelled_by is None:
+        return {}
+    label, who = cancel.asked_by(task.outcome, task.cancelled_by)
+    return {label: who}
 
 
 def _waiting(reason: WaitingFor) -> str:
@@ -127,6 +134,7 @@ def _error(task: TaskFace) -> str:
     if not task.error:
         return ""
     lines = [f"{task.error.get('code')}: {task.error.get('message')}"]
-    lines += [f"undone: {what}" for what in task.error.get("undone", ())]
+    lines += [f"taken back by: {what}" for what in task.error.get("undone", ())]
     lines += [f"left behind: {what}" for what in task.error.get("left_behind", ())]
+    lines += [f"not done: {what}" for what in task.error.get("not_done", ())]
     return "\n".join(lines)

@@ -100,7 +100,9 @@ class SwitchDisk(ExternalJob[ObservedDisk]):
     copied_by: str = ""
 
     def locks(self) -> Sequence[Lock]:
-        return [exclusive("vm", self.vm)]
+        # The image too, which somebody may be about to take back.
+        image = [exclusive("image", self.image)] if self.image else []
+        return [exclusive("vm", self.vm), *image]
 
     def check(self, tx: Tx) -> None:
         if bool(self.image) == bool(self.copied_by):

@@ -26,22 +26,23 @@ class RefreshProvider(Action[str]):
             listing = _listed(ctx)
         except Unsupported:
             said = "Its kind has nothing that could be asked."
-            ctx.save(lambda tx: tx.provider_health(self.provider, "unknown", said))
+            self._found(ctx, "unknown", said)
             return Done("", said)
         except Exception as error:
             said = " ".join(str(error).split()) or type(error).__name__
-            ctx.save(
-                lambda tx: house_tx(tx).provider_health(self.provider, "error", said)
-            )
+            self._found(ctx, "error", said)
             raise
         there = listing or Listing()
         summary = ctx.save(
             lambda tx: house_tx(tx).apply_listing(self.provider, there, began)
         )
-        ctx.save(lambda tx: house_tx(tx).provider_health(self.provider, "ok", ""))
+        self._found(ctx, "ok", "")
         if listing is None:
             return Done(summary, "It answers; its kind lists nothing.")
         return Done(summary, f"{len(listing.vms)} VMs: {summary}")
+
+    def _found(self, ctx: Ctx, health: str, said: str) -> None:
+        ctx.save(lambda tx: house_tx(tx).provider_health(self.provider, health, said))
 
 
 def _listed(ctx: Ctx) -> Listing | None:

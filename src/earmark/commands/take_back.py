@@ -13,6 +13,7 @@ from earmark.domain.lock import Lock, exclusive
 from earmark.domain.mark import Mark, MarkedThing
 from earmark.domain.outcome import Done, Failed, Found, Running
 from earmark.domain.refs import ProviderRef
+from earmark.engine.house_tx import house_tx
 
 
 def taken_back(tx: Tx, provider: str, kind: str, what: str) -> "TakeBack":
@@ -53,6 +54,24 @@ class TakeBack(ExternalJob[str]):
     def locks(self) -> Sequence[Lock]:
         return [exclusive(self.kind, self.thing or self.made_with)]
 
+    def check(self, tx: Tx) -> None:
+        if not house_tx(tx).is_undo:
+            raise Rejected(
+                "Only the undo of a task takes something back: what a good task made "
+                "is wanted.",
+                hint="Remove it with its own command, or destroy an orphan.",
+            )
+        self._refuse_used(tx, self.thing)
+
+    def _refuse_used(self, tx: Tx, image: str) -> None:
+        user = tx.user_of_image(self.provider, image) if image else None
+        if user is not None:
+            raise Rejected(
+                f"{image} is a disk of {user.name} by now.",
+                hint="Leave it behind; or put the disk on another image.",
+                code="in-use",
+            )
+
     def prepare(self, ctx: Ctx) -> Any:
         seen = self._look(ctx)
         if seen is None:
@@ -61,6 +80,7 @@ class TakeBack(ExternalJob[str]):
         return {"kind": seen.kind, "id": seen.id}
 
     def _prove(self, ctx: Ctx, seen: MarkedThing) -> None:
+        ctx.save(lambda tx: self._refuse_used(tx, seen.id))
         ours = Mark.of(ctx.mark)
         if ours is None or seen.mark != Mark(ours.installation, self.made_with):
             raise Rejected(
@@ -97,3 +117,7 @@ class TakeBack(ExternalJob[str]):
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         return one_in_time(ctx, ctx.connect(Marked).jobs([job]), job)
+
+    def finish(self, tx: Tx, result: str) -> None:
+        if result:
+            house_tx(tx).taken_away(self.provider, self.kind, result)

@@ -78,6 +78,13 @@ class Task:
         """True for what somebody asked for; false for a child of a plan."""
         return self.parent_id is None
 
+    @property
+    def stoppable(self) -> bool:
+        """True while a person can ask it to stop: a root that has not ended, that was
+        not asked yet, and of which nothing is being taken back."""
+        asked = self.cancelled_by is not None or self.step is Step.UNDO
+        return self.is_root and not self.done and not asked
+
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:

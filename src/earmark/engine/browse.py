@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from earmark.domain.ids import first_id
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 from earmark.domain.task import Task
+from earmark.engine.again import tries_of
 from earmark.engine.explain import WaitingFor, waiting_for
 from earmark.engine.pace import Expected, Paces
 from earmark.store.database import Transaction
@@ -101,6 +102,10 @@ class TaskFace:
     version: int
     expected: Expected | None = None
     """Where somebody follows it, and past runs of its kind tell."""
+    stoppable: bool = False
+    """Whether a person can ask it to stop."""
+    tries: int = 1
+    """How often it was really tried; `attempt` counts every claim by a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +341,8 @@ def _face(
         started_at=task.started_at,
         finished_at=task.finished_at,
         version=task.version,
+        stoppable=task.stoppable,
+        tries=tries_of(task),
     )
 
 

@@ -4,8 +4,9 @@ at the provider is asked to stop, and its observed end counts."""
 from dataclasses import dataclass
 
 from earmark.domain.errors import BadInput, Rejected
-from earmark.domain.states import PlaceholderState, Step, TaskState
+from earmark.domain.states import Outcome, PlaceholderState, Step, TaskState
 from earmark.domain.task import Task
+from earmark.engine.end import DEADLINE
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import stop
 from earmark.store import journal, locks, placeholders, tasks
@@ -53,11 +54,22 @@ _PERSON = Offer(
 )
 
 
+def refusal(task: Task) -> str:
+    """Why it cannot be cancelled, in words; empty when it can."""
+    if task.stoppable:
+        return ""
+    if task.done:
+        return "It has ended already."
+    if not task.is_root:
+        return "It is a part of another task; cancel that one."
+    if task.step is Step.UNDO:
+        return "What it did is being taken back already, and that is not cancelled."
+    return f"It was asked to stop already, by {task.cancelled_by}."
+
+
 def offer(tx: Transaction, task: Task) -> Offer | None:
-    """What cancelling would mean; None when it cannot be (ended, a child, asked to stop
-    or being undone already)."""
-    asked = task.cancelled_by is not None or task.step is Step.UNDO
-    if task.done or not task.is_root or asked:
+    """What cancelling would mean; None when it cannot be, for its `refusal`."""
+    if not task.stoppable:
         return None
     effects = placeholders.open_of_root(tx, task.id)
     states = {effect.state for effect in effects}
@@ -72,19 +84,21 @@ def offer(tx: Transaction, task: Task) -> Offer | None:
         meaning = _ENDING
     elif task.state is TaskState.RUNNING or tasks.any_running(tx, task.id):
         meaning = _ASK_WORKER
-    more = _done_already(tx, task, ending=meaning is _ENDING)
+    more = _done_already(tx, task, meaning)
     return Offer(meaning.kind, meaning.text + more)
 
 
-def _done_already(tx: Transaction, task: Task, *, ending: bool) -> str:
-    """What becomes of what is done: taken back where its command says how, unless it
-    comes too late for that (`ending`)."""
+def _done_already(tx: Transaction, task: Task, meaning: Offer) -> str:
+    """What becomes of what is done: taken back where its command says how, unless the
+    cancel comes too late, which nobody knows beforehand while anything is under way."""
     done = undo_rows.done_of_root(tx, task.id)
-    back = 0 if ending else sum(effect.undoable for effect in done)
+    back = 0 if meaning is _ENDING else sum(effect.undoable for effect in done)
     stays = len(done) - back
     words = ""
     if back:
-        words += f" What is done already is taken back: {_effects(back)}."
+        sure = meaning is _NOTHING_SENT
+        unless = "" if sure else ", unless all the rest ends well all the same"
+        words += f" What is done already ({_effects(back)}) is taken back{unless}."
     if stays:
         words += f" What is done already stays: {_effects(stays)}."
     return words
@@ -92,6 +106,16 @@ def _done_already(tx: Transaction, task: Task, *, ending: bool) -> str:
 
 def _effects(count: int) -> str:
     return "1 effect" if count == 1 else f"{count} effects"
+
+
+def asked_by(outcome: Outcome | None, by: str) -> tuple[str, str]:
+    """Who asked a task to stop, for people: a label, and who; with how it ended, since
+    a cancel may come too late."""
+    label = "cancelled by" if outcome is Outcome.CANCELLED else "asked to cancel by"
+    if by == DEADLINE:
+        label, by = "asked to stop by", "its deadline"
+    late = outcome is not None and outcome.good
+    return label, f"{by}, too late" if late else by
 
 
 def _all_ended(tx: Transaction, task: Task) -> bool:

@@ -37,16 +37,17 @@ class End:
         (invariant 7)."""
         if self.outcome is not Outcome.CANCELLED:
             return self
-        # A plan says what its part has said.
-        known = (self.error or {}).get("code") == DEADLINE
-        message = (
-            self.message if known else f"Its time was over. {self.message}".strip()
-        )
+        # A plan says what its part has said. What is left behind is in the message
+        # alone: it is said anew at the end of the whole.
+        error = self.error or {"message": self.message}
+        known = error.get("code") == DEADLINE
+        before = "" if known else "Its time was over. "
         return replace(
             self,
             outcome=Outcome.FAILED if sent else Outcome.EXPIRED,
-            message=message,
-            error=(self.error or {}) | {"code": DEADLINE, "message": message},
+            message=f"{before}{self.message}".strip(),
+            error=error
+            | {"code": DEADLINE, "message": f"{before}{error['message']}".strip()},
         )
 
     def level(self, by: str | None) -> str:

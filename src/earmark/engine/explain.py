@@ -95,11 +95,11 @@ class _Facts:
                 return WaitingFor("lock", "its turn at what it locks", since)
             text = f"a lock: {in_the_way(self.tx, obstacle)}"
             return WaitingFor("lock", text, since, task=obstacle.task_id)
-        left, total = self.open_children.get(task.id, (0, 0))
-        if total:
-            parts = "parts" if task.state is not TaskState.UNDOING else "steps back"
-            text = f"{left} of {total} {parts} to end"
-            return WaitingFor("children", text, since)
+        if task.id in self.open_children:
+            left, total, began = self.open_children[task.id]
+            undoing = task.state is TaskState.UNDOING
+            text = f"{left} of {total} {'steps back' if undoing else 'parts'} to end"
+            return WaitingFor("children", text, began if undoing else since)
         text = f"{task.pending} earlier step{'s' if task.pending != 1 else ''} to end"
         return WaitingFor("sibling", text, task.created_at)
 

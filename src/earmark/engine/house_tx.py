@@ -13,6 +13,7 @@ from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import orphaned
 from earmark.engine import sweep as sweeping
 from earmark.engine.tx import EngineTx
+from earmark.inventory import listed
 from earmark.inventory import observe as observing
 from earmark.store import consoles, inventory, orphans
 
@@ -55,6 +56,16 @@ class HouseTx(EngineTx):
     def orphan_destroyed(self, orphan: str) -> None:
         """Write that a command of ours has removed it."""
         orphaned.destroyed(self.store, orphan, self._who)
+
+    @property
+    def is_undo(self) -> bool:
+        """True while a step of an undo is planned or settled."""
+        return self.task is not None and self.task.undoes_id is not None
+
+    def taken_away(self, provider: str, kind: str, external_id: str) -> None:
+        """Write that a command of ours has removed what may be a row of ours."""
+        owner = self.provider(provider).id
+        listed.taken_away(self.store, owner, kind, external_id)
 
     @property
     def _who(self) -> str:

@@ -25,9 +25,14 @@ def may_come_again_until(
 ) -> datetime | None:
     """The same of what is there: taken away too early, a request that was overtaken by
     another would make it anew. One request lands once; and whoever knows the token
-    makes nothing of it twice."""
+    makes nothing of it twice, while the provider knows it."""
+    made = sends.of_placeholder(tx, effect.id)
+    if len(made) < 2:
+        return None
     if operation.effect is EffectClass.TOKEN:
-        return None
-    if len(sends.of_placeholder(tx, effect.id)) < 2:
-        return None
+        life, first = operation.token_life, effect.first_sent_at
+        if life is None or first is None:
+            return None
+        if made[-1].sent_at + operation.longest_way < first + life:
+            return None
     return may_land_until(tx, effect, operation)

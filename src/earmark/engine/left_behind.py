@@ -8,7 +8,7 @@ from earmark.domain.connector import EffectClass
 from earmark.domain.states import Outcome, PlaceholderState, Step
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.end import End
-from earmark.store import images, inventory, placeholders, tasks
+from earmark.store import claims, images, inventory, placeholders, tasks
 from earmark.store import undo as undo_rows
 from earmark.store.database import Transaction
 
@@ -29,9 +29,7 @@ def failed_with(
     error: dict[str, Any] = {"code": code, "message": message}
     if family.undone:
         error["undone"] = family.undone
-        count = len(family.undone)
-        what = "1 effect was" if count == 1 else f"{count} effects were"
-        message += f"{_stop(message)} {what} taken back."
+        message += f"{_stop(message)} {family.how_undone()}"
     left = list(dict.fromkeys(family.left_behind()))
     if left:
         error["left_behind"] = left
@@ -57,7 +55,8 @@ class _Family:
         self._tx, self._task = tx, task
         children = tasks.children(tx, task.id)
         steps = [child for child in children if child.undoes_id is not None]
-        self.undone = [step.title for step in steps if step.went_well]
+        self._well = [step for step in steps if step.went_well]
+        self.undone = [step.title for step in self._well]
         #: A person stopped waiting for the answer to these steps: they may be done.
         self._perhaps_undone = {
             step.undoes_id
@@ -66,6 +65,18 @@ class _Family:
         }
         parts = [child for child in children if child.undoes_id is None]
         self.not_done = [part.title for part in parts if not part.went_well]
+
+    def how_undone(self) -> str:
+        """How much was taken back; a step that had nothing to send found nothing."""
+        there = sum(placeholders.ever_sent(self._tx, step) for step in self._well)
+        said = []
+        if there:
+            what = "1 effect was" if there == 1 else f"{there} effects were"
+            said.append(f"{what} taken back.")
+        if none := len(self._well) - there:
+            what = "1 effect" if none == 1 else f"{none} effects"
+            said.append(f"Of {what} nothing was there.")
+        return " ".join(said)
 
     def left_behind(self) -> Iterator[str]:
         """What its effects have left at providers, one line each: every effect that was
@@ -84,6 +95,7 @@ class _Family:
             self._tx, [task.id for task in every if task.undoes_id is None]
         )
         titles = {task.id: task.title for task in every}
+        by_id = {effect.id: effect for effect in effects}
         stays = self._not_taken_back()
         for effect in effects:
             title = titles[effect.task_id]
@@ -91,10 +103,18 @@ class _Family:
             unsure = effect.id in stays and half
             if unsure or effect.state is PlaceholderState.WATCHED:
                 yield f"perhaps {self._named(effect, title)}"
+            elif effect.state is PlaceholderState.ORPHAN:
+                yield f"{self._named(effect, title)}, found since"
             elif effect.id in stays or self._leaves_something(effect):
                 yield self._named(effect, title)
             elif self._leaves_a_half(effect):
                 yield f"perhaps a part of {self._named(effect, title)}"
+        for effect_id, spares in claims.spares(self._tx, by_id).items():
+            effect = by_id[effect_id]
+            where = inventory.name_of(self._tx, "provider", effect.provider_id)
+            for spare in sorted(spares):
+                title = titles[effect.task_id]
+                yield f"{spare} at {where}, one too many (“{title}”)"
 
     def _not_taken_back(self) -> set[str]:
         """What the undo was for, and a person decided not to wait for any more."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from earmark.domain.errors import BadInput, Rejected, UnknownName
 from earmark.domain.task import Task
 from earmark.engine import retry as retrying
-from earmark.engine.cancel import cancel, offer
+from earmark.engine.cancel import cancel, offer, refusal
 from earmark.engine.forget import forget, refusals
 from earmark.engine.runtime import Engine
 from earmark.store import journal, tasks
@@ -76,11 +76,7 @@ def _of_cancel(tx: Transaction, task: Task) -> tuple[str, bool]:
     offered = offer(tx, task)
     if offered is not None:
         return offered.text, False
-    if task.done:
-        return "It has ended already.", True
-    if not task.is_root:
-        return "It is a part of another task; cancel that one.", True
-    return "It was asked to stop already.", True
+    return refusal(task), True
 
 
 def carry_out(

@@ -11,7 +11,7 @@ from earmark.domain.orphan import Orphan, OrphanState
 from earmark.engine.account import Verdict, account
 from earmark.engine.runtime import Engine
 from earmark.engine.sweep import horizon_of, known_of
-from earmark.store import inventory, journal, orphans
+from earmark.store import images, inventory, journal, orphans
 from earmark.store.database import Transaction
 
 
@@ -59,6 +59,13 @@ def prove(engine: Engine, tx: Transaction, orphan_id: str, seen: MarkedThing) ->
             "or has just ended.",
             hint=f"Wait {after}, and ask again.",
             code="too-young",
+        )
+    user = images.user_of(tx, orphan.provider_id, orphan.external_id)
+    if user is not None:
+        raise Rejected(
+            f"{orphan.external_id} is a disk of {inventory.vm(tx, user).name} by now.",
+            hint="Adopt it; or put the disk on another image.",
+            code="in-use",
         )
     if found.verdict not in (Verdict.ORPHAN, Verdict.PRUNED):
         raise Rejected(

@@ -28,9 +28,9 @@ def provider_names(
 
 def open_children(
     tx: Transaction, shown: Sequence[Task]
-) -> Mapping[str, tuple[int, int]]:
-    """Parent → how many of its children have not ended, and how many there are; of one
-    that undoes, of the steps of that."""
+) -> Mapping[str, tuple[int, int, datetime]]:
+    """Parent → how many of its children have not ended, how many there are, and when
+    the first was planned; of one that undoes, of the steps of that."""
     ids = [t.id for t in shown if t.state in RESTING]
     undoing = [t.id for t in shown if t.state is TaskState.UNDOING]
     if not ids:
@@ -41,6 +41,7 @@ def open_children(
             tasks.c.parent_id,
             sa.func.sum(is_open).label("left"),
             sa.func.count().label("total"),
+            sa.func.min(tasks.c.created_at).label("began"),
         )
         .where(
             tasks.c.parent_id.in_(ids),
@@ -48,7 +49,9 @@ def open_children(
         )
         .group_by(tasks.c.parent_id)
     )
-    return {r.parent_id: (int(r.left), int(r.total)) for r in tx.execute(query)}
+    return {
+        r.parent_id: (int(r.left), int(r.total), r.began) for r in tx.execute(query)
+    }
 
 
 def held_parts(

@@ -78,11 +78,13 @@ def sweep(engine: Engine, tx: Transaction, shown: Shown) -> str:
     return summary(found, len(orphans.listed(tx, shown.provider_id)))
 
 
-def summary(found: Sweep, open_orphans: int) -> str:
-    """What a sweep has found, in one line."""
+def summary(found: Sweep, open_orphans: int, *, later: bool = False) -> str:
+    """What a sweep has found, in one line; `later`, when some of its orphans may have
+    been decided about since, with those that are open now."""
+    word = "orphan" if open_orphans == 1 else "orphans"
     parts = [
         f"{found.seen} with our mark",
-        f"{open_orphans} orphans" if open_orphans != 1 else "1 orphan",
+        f"{open_orphans} {word}{' open now' if later else ''}",
         f"{found.missing_count} missing" if found.missing_count else "",
         f"{found.others} of another installation" if found.others else "",
         f"{found.young} too new to be judged" if found.young else "",

@@ -126,7 +126,7 @@ def _later(tx: Transaction, root: Task, until: datetime) -> None:
         "Not taken back yet: a request for it that nobody answered may still arrive, "
         "and would make it anew."
     )
-    if root.message != text:
+    if not journal.says(tx, root.id, text):
         journal.log(tx, root.id, text)
     tasks.move(
         tx, root, TaskState.QUEUED, message=text, run_after=until, deadline_at=None
@@ -172,7 +172,8 @@ def lateness(
     def place(task: Task, begin: int) -> int:
         """Place a task and all below it; returns when the last of it has ended."""
         late[task.id] = begin
-        children = sorted(below[task.id], key=lambda child: child.created_at)
+        # Ids are given out in the order of the plans, whatever clocks say.
+        children = sorted(below[task.id], key=lambda child: child.id)
         if not children:
             return begin + 1
         # All of a phase is planned in one transaction, and has that one's time.

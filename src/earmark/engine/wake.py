@@ -186,7 +186,8 @@ def fix_verdict(tx: Transaction, parent: Task, culprit: Task) -> None:
     error = {name: its[name] for name in ("code", "message")}
     parent = tasks.change(tx, parent, verdict=verdict, error=error)
     reason = f"“{culprit.title}” ended {culprit.outcome}: {culprit.message}"
-    journal.log(tx, parent.id, reason, "error")
+    wanted = verdict is Outcome.CANCELLED and parent.cancelled_by is not None
+    journal.log(tx, parent.id, reason, "info" if wanted else "error")
     siblings = [c.id for c in tasks.children(tx, parent.id) if c.id != culprit.id]
     why = f"Not started: {reason}"
     _stop_children(tx, parent, siblings, why, parent.cancelled_by)

@@ -10,6 +10,10 @@ import sqlalchemy as sa
 from earmark.inventory.recency import newer
 from earmark.store import listed as rows
 from earmark.store.database import Transaction
+from earmark.store.schema import snapshots, templates, tenants
+
+#: Which rows tell of a kind of thing, by the connectors' word for it.
+_OF_KIND = {"template": templates, "tenant": tenants, "snapshot": snapshots}
 
 
 def add(
@@ -31,6 +35,17 @@ def add(
         row = rows.lock(tx, table, provider_id, [external_id])[external_id]
     rows.change(tx, table, row.id, values)
     return str(row.id)
+
+
+def taken_away(tx: Transaction, provider_id: str, kind: str, external_id: str) -> None:
+    """Write that a command of ours has removed a thing, if there is a row of it: a
+    listing that began before does not bring it back."""
+    table = _OF_KIND.get(kind)
+    if table is None:
+        return
+    row = rows.lock(tx, table, provider_id, [external_id]).get(external_id)
+    if row is not None and row.gone_at is None:
+        rows.change(tx, table, row.id, {"gone_at": tx.now, "command_at": tx.now})
 
 
 def apply(

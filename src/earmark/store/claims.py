@@ -80,8 +80,8 @@ def should_be_there(
     tx: Transaction, provider_id: str, operations: Collection[str]
 ) -> dict[str, Claim]:
     """Token → effect of these operations that ended well and made something, and that
-    nothing of ours has taken away since."""
-    again = placeholders.alias()
+    nothing of ours has taken away since, or was to take back."""
+    again, step = placeholders.alias(), tasks.alias()
     made = _claims(
         tx,
         placeholders.c.provider_id == provider_id,
@@ -90,6 +90,7 @@ def should_be_there(
         placeholders.c.state == PlaceholderState.SETTLED,
         placeholders.c.undone_at.is_(None),
         ~sa.exists().where(again.c.replaces_id == placeholders.c.id),
+        ~sa.exists().where(step.c.undoes_id == placeholders.c.id),
         lean=True,
     )
     taken = _taken_away(tx, provider_id)
@@ -162,7 +163,7 @@ def _claims(
     )
     rows = tx.execute(query).all()
     ids = [row.id for row in rows]
-    made, spare = ({}, {}) if lean else (_sends(tx, ids), _spare(tx, ids))
+    made, spare = ({}, {}) if lean else (_sends(tx, ids), spares(tx, ids))
     return {
         row.id: _claim(row, made.get(row.id, []), spare.get(row.id, set()))
         for row in rows
@@ -226,7 +227,9 @@ def _sends(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Send]]:
     return found
 
 
-def _spare(tx: Transaction, ids: Sequence[str]) -> dict[str, set[str]]:
+def spares(tx: Transaction, ids: Collection[str]) -> dict[str, set[str]]:
+    """Effect → ids of which a probe said that they are one too many; those without any
+    are left out."""
     found: dict[str, set[str]] = {}
     for some in _batches(ids):
         query = sa.select(evidence.c.placeholder_id, evidence.c.external_id).where(

@@ -29,6 +29,12 @@ def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
     tx.wake(Topic.CHANGES)
 
 
+def says(tx: Transaction, task_id: str, text: str) -> bool:
+    """True when a line of a task's log is this."""
+    same = sa.exists().where(task_log.c.task_id == task_id, task_log.c.text == text)
+    return bool(tx.execute(sa.select(same)).scalar_one())
+
+
 def log_many(
     tx: Transaction, numbers: Mapping[str, int], text: str, level: str
 ) -> None:

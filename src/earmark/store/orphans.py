@@ -27,12 +27,13 @@ def _orphan(row: sa.Row[Any]) -> Orphan:
 
 
 def find(tx: Transaction, ref: str) -> Orphan:
-    """An orphan by its id, or by an end of it that no other has, or by the provider's
-    id of it; raises `UnknownName`."""
+    """An orphan by its id, or by 6 or more characters of its beginning or end that no
+    other has, or by the provider's id of it; raises `UnknownName`."""
     exact = orphans.c.id == ref
     alike = sa.or_(exact, orphans.c.external_id == ref)
     if len(ref) >= 6 and ref.replace("-", "").isalnum():
-        alike = sa.or_(alike, orphans.c.id.endswith(ref))
+        begins, ends = orphans.c.id.startswith(ref), orphans.c.id.endswith(ref)
+        alike = sa.or_(alike, begins, ends)
     rows = tx.execute(
         sa.select(*_FIELDS).where(alike).order_by(orphans.c.id != ref).limit(2)
     ).all()
@@ -54,6 +55,13 @@ def listed(
     if provider_id is not None:
         query = query.where(orphans.c.provider_id == provider_id)
     return [_orphan(row) for row in tx.execute(query)]
+
+
+def over(tx: Transaction, limit: int) -> list[Orphan]:
+    """Those that nobody needs to decide about any more, what ended last first."""
+    query = sa.select(*_FIELDS).where(orphans.c.state != OrphanState.OPEN)
+    query = query.order_by(orphans.c.decided_at.desc(), orphans.c.id.desc())
+    return [_orphan(row) for row in tx.execute(query.limit(limit))]
 
 
 def count_open(tx: Transaction) -> int:

@@ -36,10 +36,10 @@ def to_undo(tx: Transaction, root_id: str) -> list[Placeholder]:
 
 
 def watched(tx: Transaction, root_id: str) -> list[Placeholder]:
-    """Every effect of a root of which a person gave up waiting."""
-    query = sa.select(*_ALL).where(
-        table.c.root_id == root_id, table.c.state == PlaceholderState.WATCHED
-    )
+    """Every effect of a root of which a person gave up waiting, and that is not known
+    to be absent: a sweep may have found it since."""
+    there = (PlaceholderState.WATCHED, PlaceholderState.ORPHAN)
+    query = sa.select(*_ALL).where(table.c.root_id == root_id, table.c.state.in_(there))
     return [placeholders.from_row(row) for row in tx.execute(query)]
 
 

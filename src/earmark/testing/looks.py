@@ -14,6 +14,7 @@ from earmark.testing.report import Mistake
 Look = Sequence[Any] | Exception
 #: Where a look can prove that an effect is ours.
 _PROVABLE = (EffectClass.TOKEN, EffectClass.IDENTITY, EffectClass.TAG)
+_LOST = (PlaceholderState.HELD, PlaceholderState.DROPPED, PlaceholderState.REFUSED)
 _KEEPS_TOKEN = (EffectClass.TOKEN, EffectClass.TAG)
 
 
@@ -24,18 +25,28 @@ def proves(found: Any, token: str, installation: str) -> bool:
 
 
 def unfound(
-    after: Aftermath, looks: Mapping[str, Look], installation: str
+    after: Aftermath,
+    looks: Mapping[str, Look],
+    installation: str,
+    *,
+    strangers: bool = False,
 ) -> Iterator[Wrong]:
-    """Held, though it is there, and could be proved ours: no look showed the proof.
-    `looks`: the last one for each token of which something had arrived by then."""
+    """Held, or given up, though it is there and could be proved ours: no look showed
+    the proof. `looks`: the last one for each token of which something had arrived by
+    then. With `strangers`, what a look did show may rightly be in the way.
+    """
     for token, look in looks.items():
         promise = after.effects.get(token)
         if promise is None or not _could_be_found(promise):
             continue
         shown = look if isinstance(look, Sequence) else ()
-        if any(proves(one, token, installation) for one in shown):
+        if (strangers and shown) or any(
+            proves(one, token, installation) for one in shown
+        ):
             continue
         whose = after.task_of(token).command
+        held = promise.state is PlaceholderState.HELD
+        said = "is held" if held else "was given up as absent"
         keeps = promise.effect in _KEEPS_TOKEN
         there = [
             made.effect.id
@@ -44,7 +55,7 @@ def unfound(
         ]
         if there:
             text = (
-                f"{whose} is held, though {there[0]} is there with its token: "
+                f"{whose} {said}, though {there[0]} is there with its token: "
                 f"find {_in_words(look)}."
             )
             yield Wrong(Mistake.NOT_FOUND, whose, text)
@@ -53,8 +64,8 @@ def unfound(
 def _could_be_found(promise: Placeholder) -> bool:
     # A job that was followed once, and is forgotten now, is a person's.
     followed = promise.external_id is not None
-    held = promise.state is PlaceholderState.HELD
-    return held and not followed and promise.effect in _PROVABLE
+    lost = promise.state in _LOST
+    return lost and not followed and promise.effect in _PROVABLE
 
 
 def _in_words(look: Look) -> str:

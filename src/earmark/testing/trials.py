@@ -30,7 +30,13 @@ Given = Callable[[Tx], None]
 #: Rounds in which nothing moves: a job may say so often that it is still running.
 _PATIENCE = 24
 #: Seen where it is made; what else is wrong then is what came of it.
-_CAUSES = (Mistake.NO_TOKEN, Mistake.GUESSES, Mistake.BY_NAME, Mistake.NOT_OWN)
+_CAUSES = (
+    Mistake.NO_TOKEN,
+    Mistake.GUESSES,
+    Mistake.BY_NAME,
+    Mistake.NOT_FOUND,
+    Mistake.NOT_OWN,
+)
 
 
 class Trials:
@@ -147,8 +153,12 @@ class Trials:
     def _note(self, schedule: Schedule, ran: Ran, after: Aftermath) -> None:
         wrong = [*self._edge.wrong, *checks.without_token(after)]
         wrong += self._edge.others.wrong()
-        if not schedule.strangers:  # what looks the same may rightly be in the way
-            wrong += unfound(after, self._edge.looks, self._engine.installation)
+        wrong += unfound(
+            after,
+            self._edge.looks,
+            self._engine.installation,
+            strangers=schedule.strangers,
+        )
         wrong += checks.doubled(after, self._usual)
         wrong += checks.lost(after, self._usual)
         wrong += checks.left_behind(after, schedule, self._may_leave)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 from operator import methodcaller
 from typing import Any
 
@@ -19,6 +20,7 @@ from earmark.testing.trials import Trials, trials_of
 from earmark.testing.wire import Seen
 from earmark.testing.world import World
 
+_LOOK_BEGINS = (".find begins", ".find_many begins")
 #: A single disturbance, with how many instants and reads the run then met.
 Single = tuple[Schedule, int, int]
 #: So often: a plan that others are in the way of never comes as far as its undo.
@@ -48,8 +50,8 @@ def verify(
     arrives twice where the class allows it, and is refused; each read is cut, and each
     `finish` raises; what is taken back is so again beside what others have that looks
     the same. Then the worker is killed at every instant, and the command is cancelled
-    at every boundary. Then pairs of these are drawn: so many `schedules`, with this
-    `seed`. It ends where something was found. `replay`: nothing but that schedule.
+    at every boundary, and in doubt. Then pairs of these are drawn: so many `schedules`,
+    with this `seed`. It ends where something was found. `replay`: only that schedule.
 
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
@@ -93,10 +95,14 @@ def _every(trials: Trials, most: int, seed: int) -> None:
     if not trials.well:
         return  # what does not go well alone shows nothing more when it is disturbed
     singles: list[Single] = []
-    for phase in (_faults(seen), [*_kills(met), *_cancels(met)]):
+    lost: list[tuple[Schedule, list[str]]] = []
+    ends = chain(_kills(met), _cancels(met), _cancels_in_doubt(lost))
+    for phase in (_faults(seen), ends):
         undone: list[tuple[Schedule, AbstractSet[str]]] = []
         for schedule in phase:
             instants = trials.run(schedule)
+            if schedule.faults and schedule.faults[0][0] is Fault.LOSE:
+                lost.append((schedule, instants))
             singles.append((schedule, len(instants), len(trials.seen.reads)))
             if trials.takers:
                 undone.append((schedule, set(trials.takers)))
@@ -145,6 +151,16 @@ def _kills(met: list[str]) -> Iterator[Schedule]:
 def _cancels(met: list[str]) -> Iterator[Schedule]:
     for number in range(boundaries(met)):
         yield Schedule(cancel_at=number)
+
+
+def _cancels_in_doubt(
+    lost: Iterable[tuple[Schedule, list[str]]],
+) -> Iterator[Schedule]:
+    """Right before the first look: what that does not show is not sent again then."""
+    for schedule, met in list(lost):
+        looks = (n for n, name in enumerate(met) if name.endswith(_LOOK_BEGINS))
+        if not schedule.strangers and (first := next(looks, 0)):
+            yield replace(schedule, cancel_at=boundaries(met[:first]) - 1)
 
 
 def _drawn(singles: list[Single], most: int, seed: int) -> Iterator[Schedule]:

@@ -1,6 +1,7 @@
 """The web application: every route, behind one guard."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +20,7 @@ from earmark.web.consoles.meetings import Meetings
 from earmark.web.guard import Guard
 from earmark.web.live.watcher import Watcher
 from earmark.web.pages import ErrorPage
+from earmark.web.reading.tasks import refs
 from earmark.web.routes import (
     bulk,
     consoles,
@@ -33,7 +35,8 @@ from earmark.web.routes import (
     vms,
     waits,
 )
-from earmark.web.site import Site, bare_shell, html, show
+from earmark.web.site import Site, bare_shell, html, show, site_of
+from earmark.web.views import Ref
 
 
 def create_app(
@@ -94,6 +97,21 @@ async def _unknown_error(request: Request, error: Exception) -> Response:
     return await _error(request, 500, "The request ran into an error of Earmark's own.")
 
 
+def _show_error(request: Request, page: ErrorPage) -> Response:
+    return show(request, replace(page, back=_back(request)), page.status)
+
+
+def _back(request: Request) -> Ref | None:
+    """What was asked for something that cannot be, if it is there."""
+    task, orphan = (request.path_params.get(it) for it in ("task", "orphan"))
+    if orphan is not None:
+        return Ref("orphans", "", "All orphans", "/orphans")
+    if task is None or request.url.path == f"/tasks/{task}":
+        return None
+    found = site_of(request).read(lambda tx: refs(tx, [task]))
+    return replace(found[task], name="Back to the task") if task in found else None
+
+
 async def _error(
     request: Request, status: int, text: str, advice: str = ""
 ) -> Response:
@@ -104,6 +122,6 @@ async def _error(
         advice=advice or faults.advice_of(status),
     )
     try:
-        return await run_in_threadpool(show, request, page, status)
+        return await run_in_threadpool(_show_error, request, page)
     except EarmarkError:  # the database itself is what failed
         return html(page, bare_shell(), status)

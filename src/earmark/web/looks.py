@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from earmark.domain.inventory import PowerState
+from earmark.domain.orphan import OrphanState
 from earmark.domain.states import Outcome, PlaceholderState, TaskState
 
 Tone = Literal["ok", "busy", "wait", "bad", "idle", "undo"]
@@ -85,6 +86,13 @@ SWEEPS = {
     "error": Look("circle-x", "Failed", "bad"),
     "unsupported": Look("info", "Nothing to sweep", "idle"),
     "never": Look("circle-question-mark", "Not yet", "idle"),
+}
+
+ORPHAN_STATES = {
+    OrphanState.OPEN: Look("unplug", "Open", "wait"),
+    OrphanState.ADOPTED: Look("circle-check", "Adopted", "ok"),
+    OrphanState.DESTROYED: Look("x", "Destroyed", "idle"),
+    OrphanState.GONE: Look("circle-question-mark", "Not shown any more", "idle"),
 }
 
 WORKER_STATES = {

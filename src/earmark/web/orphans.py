@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from earmark.domain.orphan import SweepState
+from earmark.domain.orphan import OrphanState, SweepState
 from earmark.web.pages import Page
 from earmark.web.views import FormField, ProviderRef, Ref
 
@@ -24,6 +24,15 @@ class OrphanView:
     born_at: datetime
     story: str
     task: Ref | None
+    state: OrphanState = OrphanState.OPEN
+    decided_by: str | None = None
+    why: str | None = None
+    decided_at: datetime | None = None
+
+    @property
+    def called(self) -> str:
+        """Its kind, with its name or else the provider's id of it."""
+        return f"{self.kind} {self.name or self.external_id}"
 
     @property
     def href(self) -> str:
@@ -51,6 +60,7 @@ class SweepView:
     at: datetime | None
     text: str
     others: int
+    young: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,11 @@ class Ledger:
         """How much carries another installation's mark."""
         return sum(sweep.others for sweep in self.sweeps)
 
+    @property
+    def young(self) -> int:
+        """How much with our mark is too new to be judged."""
+        return sum(sweep.young for sweep in self.sweeps)
+
 
 @dataclass(frozen=True)
 class OrphansPage(Page):
@@ -78,6 +93,34 @@ class OrphansPage(Page):
     topics = ("orphans",)
     ledger: Ledger
     idempotency_key: str
+
+
+@dataclass(frozen=True)
+class DecidedOrphansPage(Page):
+    """What was decided about orphans, by whom and why; and which went by themselves."""
+
+    template = "orphans_decided.html"
+    section = "orphans"
+    heading = "Decided orphans"
+    live = False
+    orphans: tuple[OrphanView, ...]
+    more: bool = False
+    """Whether there are older ones, which the page does not show."""
+
+
+@dataclass(frozen=True)
+class DestroyPage(Page):
+    """The question whether an orphan is to be destroyed."""
+
+    template = "orphan_destroy.html"
+    section = "orphans"
+    orphan: OrphanView
+    idempotency_key: str
+
+    @property
+    def heading(self) -> str:
+        """What is asked."""
+        return f"Destroy {self.orphan.called} at {self.orphan.provider.name}?"
 
 
 @dataclass(frozen=True)
@@ -93,4 +136,4 @@ class AdoptPage(Page):
     @property
     def heading(self) -> str:
         """What is asked."""
-        return f"Adopt {self.orphan.name or self.orphan.external_id}?"
+        return f"Adopt {self.orphan.called} at {self.orphan.provider.name}?"

@@ -1,10 +1,9 @@
 """What is asked before it is done: what it means now, in the engine's own words."""
 
 from earmark.domain.task import Task
-from earmark.engine.cancel import Offer
+from earmark.engine.cancel import Offer, refusal
 from earmark.engine.evidence import Case
 from earmark.engine.resolve import Choice, Decision
-from earmark.web.orphans import OrphanView
 from earmark.web.pages import Question
 
 #: What may happen twice, or is not waited for any more, is asked about first.
@@ -13,34 +12,14 @@ ASKED_FIRST = (Decision.SEND_AGAIN, Decision.WATCH, Decision.LEAVE_BEHIND)
 
 def of_cancel(task: Task, offered: Offer | None) -> Question:
     """Ask whether a task is to stop; without an offer, say why it cannot."""
-    if task.done:
-        text = "It has ended already: there is nothing left to cancel."
-    elif not task.is_root:
-        text = "This is a part of another task: cancel that one."
-    else:
-        text = "It was asked to stop already."
+    title = f"“{task.title}”"
     return Question(
         name="cancel",
-        title=f"Cancel “{task.title}”?",
-        text=offered.text if offered else text,
+        title=f"Cancel {title}?" if offered else f"{title} cannot be cancelled",
+        text=offered.text if offered else refusal(task),
         action=f"/tasks/{task.id}/cancel",
         word="Cancel the task" if offered else "",
         back=f"/tasks/{task.id}",
-    )
-
-
-def of_destroy(orphan: OrphanView) -> Question:
-    """Ask whether an orphan is to be destroyed."""
-    name = orphan.name or orphan.external_id
-    return Question(
-        name="destroy",
-        title=f"Destroy {orphan.kind} {name}?",
-        text=f"{orphan.story} It is deleted at {orphan.provider.name} for good. Right "
-        "before, the provider is asked once more: what does not carry our mark with "
-        "this very token, or what a task of ours explains by now, is left alone.",
-        action=f"{orphan.href}/destroy",
-        word="Destroy it",
-        back="/orphans",
     )
 
 

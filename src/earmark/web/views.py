@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from earmark.domain.states import Outcome, TaskState
+from earmark.engine.cancel import asked_by
 from earmark.engine.pace import Expected
 
 #: What is known of a worker's process.
@@ -32,12 +33,13 @@ class Ref:
 @dataclass(frozen=True)
 class TaskError:
     """Why a task failed: a code for programs, a sentence for people, what it may have
-    left at the provider, and what of it was taken back."""
+    left at the provider, what took back what of it, and which steps were not done."""
 
     code: str
     message: str
     left_behind: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
+    not_done: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class TaskView:
     cancelled_by: str | None = None
     expected: Expected | None = None
     """Filled in where a page follows the task; None of too few past runs."""
+    stoppable: bool = False
+    """Whether it can be asked to stop, and was not yet."""
+    tries: int = 1
+    """How often it was really tried."""
 
     @property
     def href(self) -> str:
@@ -102,9 +108,13 @@ class TaskView:
         return self.done or self.state == TaskState.HELD
 
     @property
-    def stoppable(self) -> bool:
-        """Whether it can be asked to stop, and was not yet."""
-        return self.parent is None and not self.done and self.cancelled_by is None
+    def asked_to_stop(self) -> tuple[str, str] | None:
+        """A label, and who asked it to stop, if anybody did."""
+        if self.cancelled_by is None:
+            return None
+        return asked_by(
+            Outcome(self.outcome) if self.outcome else None, self.cancelled_by
+        )
 
     @property
     def retryable(self) -> bool:

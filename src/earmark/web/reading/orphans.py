@@ -7,9 +7,18 @@ from earmark.domain.orphan import Orphan, Sweep, SweepState
 from earmark.engine.sweep import summary
 from earmark.store import inventory, orphans
 from earmark.store.database import Transaction
-from earmark.web.orphans import Ledger, MissingView, OrphanView, SweepView
+from earmark.web.orphans import (
+    DecidedOrphansPage,
+    Ledger,
+    MissingView,
+    OrphanView,
+    SweepView,
+)
 from earmark.web.reading.tasks import refs
 from earmark.web.views import ProviderRef, Ref
+
+#: How many decided orphans a page shows.
+DECIDED = 100
 
 
 def ledger(tx: Transaction) -> Ledger:
@@ -36,6 +45,14 @@ def ledger(tx: Transaction) -> Ledger:
     )
 
 
+def decided_page(tx: Transaction) -> DecidedOrphansPage:
+    """Show the newest that nobody needs to decide about any more."""
+    providers = {it.id: it for it in inventory.list_providers(tx)}
+    found = orphans.over(tx, DECIDED + 1)
+    shown = orphan_views(tx, found[:DECIDED], providers)
+    return DecidedOrphansPage(tuple(shown), more=len(found) > DECIDED)
+
+
 def orphan_views(
     tx: Transaction, shown: Sequence[Orphan], providers: Mapping[str, Provider]
 ) -> list[OrphanView]:
@@ -51,6 +68,10 @@ def orphan_views(
             born_at=it.created_at or it.first_seen_at,
             story=it.story,
             task=makers.get(it.task_id or ""),
+            state=it.state,
+            decided_by=it.decided_by,
+            why=it.why,
+            decided_at=it.decided_at,
         )
         for it in shown
     ]
@@ -70,5 +91,9 @@ def _sweep(provider: Provider, sweep: Sweep, found: Sequence[Orphan]) -> SweepVi
     if sweep.state is SweepState.NEVER:
         text = "Not swept yet."
     elif sweep.state is SweepState.OK:
-        text = summary(sweep, sum(it.provider_id == provider.id for it in found))
-    return SweepView(_ref(provider), sweep.state, sweep.began_at, text, sweep.others)
+        text = summary(
+            sweep, sum(it.provider_id == provider.id for it in found), later=True
+        )
+    return SweepView(
+        _ref(provider), sweep.state, sweep.began_at, text, sweep.others, sweep.young
+    )

@@ -49,11 +49,11 @@ class TaskDetail:
 
 
 def _error(error: Mapping[str, Any]) -> TaskError:
-    left, undone = (
+    lists = (
         tuple(str(what) for what in error.get(name, ()))
-        for name in ("left_behind", "undone")
+        for name in ("left_behind", "undone", "not_done")
     )
-    return TaskError(str(error["code"]), str(error["message"]), left, undone)
+    return TaskError(str(error["code"]), str(error["message"]), *lists)
 
 
 def view(face: browse.TaskFace) -> TaskView:
@@ -90,6 +90,8 @@ def view(face: browse.TaskFace) -> TaskView:
         retried_by=face.retried_by,
         cancelled_by=face.cancelled_by,
         expected=face.expected,
+        stoppable=face.stoppable,
+        tries=face.tries,
     )
 
 

@@ -11,12 +11,10 @@ from earmark.engine import describe
 from earmark.engine.orphaned import refuse_unless_open
 from earmark.store import inventory, orphans
 from earmark.store.database import Transaction
-from earmark.web import questions
 from earmark.web.continuations import initiate_wait_for_task, register_continuation
 from earmark.web.flash import notices_of
-from earmark.web.orphans import AdoptPage, OrphansPage, OrphanView
-from earmark.web.pages import QuestionPage
-from earmark.web.reading.orphans import ledger, orphan_views
+from earmark.web.orphans import AdoptPage, DestroyPage, OrphansPage, OrphanView
+from earmark.web.reading.orphans import decided_page, ledger, orphan_views
 from earmark.web.site import (
     Form,
     Site,
@@ -37,6 +35,11 @@ def listing(request: Request) -> Response:
     """Show what nothing explains."""
     page = OrphansPage(site_of(request).read(ledger), fresh_key())
     return show(request, page, notices=notices_of(request))
+
+
+def decided(request: Request) -> Response:
+    """Show what was decided, and what is gone."""
+    return show(request, site_of(request).read(decided_page))
 
 
 def ask_adopt(request: Request) -> Response:
@@ -62,8 +65,7 @@ def adopt(request: Request, form: Form) -> Response:
 
 def ask_destroy(request: Request) -> Response:
     """Ask whether it is meant."""
-    question = questions.of_destroy(_one(request))
-    return show(request, QuestionPage(question, fresh_key()))
+    return show(request, DestroyPage(_one(request), fresh_key()))
 
 
 def destroy(request: Request, form: Form) -> Response:
@@ -114,6 +116,7 @@ register_continuation(NEXT, _decided, _meanwhile)
 _ONE = "/orphans/{orphan}"
 ROUTES = [
     Route("/orphans", listing),
+    Route("/orphans/decided", decided),
     Route(f"{_ONE}/adopt", ask_adopt),
     Route(f"{_ONE}/adopt", posting(adopt), methods=["POST"]),
     Route(f"{_ONE}/destroy", ask_destroy),

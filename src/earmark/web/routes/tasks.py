@@ -99,8 +99,11 @@ def task(request: Request) -> Response:
 
 
 def _questions(tx: Transaction, row: Task) -> tuple[Question, ...]:
-    cancel = questions.of_cancel(row, cancelling.offer(tx, row))
-    return (cancel, *questions.of_decisions(evidence.case(tx, row)))
+    decisions = questions.of_decisions(evidence.case(tx, row))
+    offered = cancelling.offer(tx, row)
+    if offered is None:
+        return decisions
+    return (questions.of_cancel(row, offered), *decisions)
 
 
 ROUTES = [
