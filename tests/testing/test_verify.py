@@ -9,9 +9,9 @@ import pytest
 from earmark import Command, Ctx, ExternalJob, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
-from earmark.testing.schedule import Schedule
+from earmark.testing.schedule import Schedule, parse
 from earmark.testing.trials import trials_of
-from tests.testing import acme
+from tests.testing import acme, acme_undo
 from tests.testing.acme import FakeAcme
 
 RIGHT = (
@@ -34,6 +34,8 @@ WRONG = (
     (acme.Hopes(), Mistake.DOUBLED),
     (acme.SeesNothing(), Mistake.NOT_FOUND),
     (acme.SeesNoName(), Mistake.NOT_FOUND),
+    (acme_undo.UndoesByName(), Mistake.NOT_OWN),
+    (acme_undo.UndoesByPlace(), Mistake.NOT_OWN),
 )
 #: What is there is held in the end, and what the look for it answered.
 NEVER_FINDS = (
@@ -59,6 +61,36 @@ def test_what_is_right_passes(command: Command[Any]) -> None:
 def test_a_plan_that_takes_back_what_it_did_leaves_nothing() -> None:
     assert verify(acme.MakePair(), world=FakeAcme(), replay="refuse=2").ok
     assert verify(acme.MakePair(), world=FakeAcme(), replay="finish=3").ok
+
+
+def test_it_tells_what_of_somebody_else_is_gone() -> None:
+    command, world = acme_undo.UndoesByName(), FakeAcme()
+    report = verify(command, world=world, replay="strangers refuse=2", check=False)
+    assert report.findings[0].text == (
+        "RemoveByName was to take back what MakeUndoneByName did, and thing-1 of "
+        "somebody else is gone."
+    )
+    assert "others that look the same are there" in report.findings[0].when
+
+
+@pytest.mark.parametrize(
+    ("command", "untried"),
+    [(acme.MakePair(), []), (acme_undo.PutPair(), ["RemoveThing"])],
+    ids=named,
+)
+def test_an_undo_never_tried_beside_others_is_said(
+    command: Command[Any], untried: list[str]
+) -> None:
+    worlds = {"world": FakeAcme()}
+    with trials_of(lambda: command, worlds, lambda tx: None, ()) as trials:
+        trials.undisturbed()
+        trials.run(parse("refuse=2"))
+        assert trials.untried == ["RemoveThing"]
+        trials.run(parse("strangers refuse=2"))
+        assert (trials.untried, trials.findings) == (untried, [])
+    report = Report("Make", 3, 0, 5, 0, (), 1, 0.5, (), untried)
+    said = "not tried: that RemoveThing leaves alone what is somebody else's"
+    assert (said in str(report)) == bool(untried)
 
 
 @pytest.mark.slow

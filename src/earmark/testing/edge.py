@@ -12,6 +12,7 @@ from earmark.engine.runtime import Engine
 from earmark.testing.checks import Wrong
 from earmark.testing.instants import Instants
 from earmark.testing.looks import Look, proves
+from earmark.testing.others import Others
 from earmark.testing.report import Mistake
 from earmark.testing.schedule import Fault
 from earmark.testing.wire import Sending, Wire
@@ -21,7 +22,8 @@ Proceed = Callable[[], Any]
 
 class Edge:
     """Where an author's methods begin. `wrong`: what was seen them do since `begin`;
-    `looks`: how the last look for each token went of which something had arrived."""
+    `looks`: how the last look for each token went of which something had arrived;
+    `others`: what is somebody else's."""
 
     def __init__(self, engine: Engine, wire: Wire) -> None:
         self._engine = engine
@@ -29,6 +31,7 @@ class Edge:
         self._instants: Instants | None = None
         self.wrong: list[Wrong] = []
         self.looks: dict[str, Look] = {}
+        self.others = Others(wire)
 
     def watch(self, instants: Instants) -> None:
         """Commands that turn up are to have instants too."""
@@ -38,6 +41,7 @@ class Edge:
         """A new run."""
         self.wrong = []
         self.looks = {}
+        self.others.begin()
 
     def know(self, command: type[Command[Any]]) -> None:
         """A command that takes part; raises `RegistrationRefused`."""
@@ -66,6 +70,8 @@ class Edge:
                 said = f"raised {type(error).__name__}"
                 self._guessed(name, sending.unanswered, said)
             raise
+        finally:
+            self.others.look(name)
         if sending.unanswered:
             self._guessed(name, sending.unanswered, f"returned {handle!r}")
         return handle
@@ -133,7 +139,14 @@ class Edge:
             self.know(type(command))
         return result
 
-    _next_phase = _undo = _children
+    _next_phase = _children
+
+    def _undo(self, proceed: Proceed, whose: type[Any], *given: Any) -> Any:
+        self.others.watch()
+        result = self._children(proceed, whose, *given)
+        for command in _commands_in(result):
+            self.others.takes_back(type(command).__name__, whose.__name__)
+        return result
 
 
 def _commands_in(result: Any) -> Iterator[Command[Any]]:

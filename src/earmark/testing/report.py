@@ -18,6 +18,7 @@ class Mistake(StrEnum):
     NO_TOKEN = "sends without the token"  # noqa: S105 - no credential
     GUESSES = "guesses on timeout"
     NO_UNDO = "forgets undo"
+    NOT_OWN = "takes back what is not its own"
     BY_NAME = "finds by name alone"
     NOT_FOUND = "does not find its own"
     DOUBLED = "does it twice"
@@ -32,6 +33,8 @@ _ADVICE = {
     Mistake.NO_TOKEN: "hand ctx.token or ctx.mark on in `send`, and make names of it.",
     Mistake.GUESSES: "let the exception out of `send`: it is doubt, and is found out.",
     Mistake.NO_UNDO: "write `undo`, or say may_leave=.",
+    Mistake.NOT_OWN: "prove the mark right before deleting: hand tx.undone.token or "
+    "tx.undone.mark on in `undo`, and compare what the object shows.",
     Mistake.BY_NAME: "give as mark only what the provider shows inside the object.",
     Mistake.NOT_FOUND: "let `find` return Found(…, mark=…), with the token or mark "
     "that the provider shows inside the object.",
@@ -64,7 +67,9 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a verification came to. `effects`: what the worlds made in all schedules
-    together; `held`: in how many schedules a person had to decide, and why."""
+    together; `held`: in how many schedules a person had to decide, and why. `untried`:
+    commands that take something back, and did so in no schedule in which somebody else
+    had something there."""
 
     command: str
     schedules: int
@@ -75,6 +80,7 @@ class Report:
     seed: int
     seconds: float
     findings: Sequence[Finding]
+    untried: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -95,6 +101,11 @@ class Report:
             lines.append(f'Play it again: verify(…, replay="{first.schedule}")')
         else:
             lines += [f"held: {why}" for why in self.why_held[:_SHOWN]]
+            if self.untried:
+                lines.append(
+                    f"not tried: that {', '.join(self.untried)} leaves alone what is "
+                    f"somebody else's"
+                )
         return "\n".join(_cut(line) for line in lines)
 
     def _head(self) -> str:

@@ -30,7 +30,13 @@ Given = Callable[[Tx], None]
 #: Rounds in which nothing moves: a job may say so often that it is still running.
 _PATIENCE = 24
 #: Seen where it is made; what else is wrong then is what came of it.
-_CAUSES = (Mistake.NO_TOKEN, Mistake.GUESSES, Mistake.BY_NAME, Mistake.NOT_FOUND)
+_CAUSES = (
+    Mistake.NO_TOKEN,
+    Mistake.GUESSES,
+    Mistake.BY_NAME,
+    Mistake.NOT_FOUND,
+    Mistake.NOT_OWN,
+)
 
 
 class Trials:
@@ -58,6 +64,8 @@ class Trials:
         self._found: dict[tuple[Mistake, str], Finding] = {}
         self.tried = self.kills = self.effects = self.held = 0
         self.why_held: dict[str, None] = {}
+        self._took_back: dict[str, None] = {}
+        self._beside_others: set[str] = set()
         #: Whether it goes well undisturbed.
         self.well = False
 
@@ -71,6 +79,16 @@ class Trials:
     def seen(self) -> Seen:
         """What went over the wire in the last schedule."""
         return self._wire.seen
+
+    @property
+    def takers(self) -> Collection[str]:
+        """The commands that took something back in the last schedule."""
+        return self._edge.others.takers
+
+    @property
+    def untried(self) -> Sequence[str]:
+        """Those that never did so where somebody else had something."""
+        return [one for one in self._took_back if one not in self._beside_others]
 
     def undisturbed(self) -> list[str]:
         """The run that all others are held against; returns the instants it met."""
@@ -94,6 +112,9 @@ class Trials:
         if held := after.held():
             self.held += 1
             self.why_held |= {f"{task.command}: {task.message}": None for task in held}
+        self._took_back |= dict.fromkeys(self.takers)
+        if self._edge.others.there:
+            self._beside_others |= set(self.takers)
         self._note(schedule, ran, after)
         return ran.met
 
@@ -131,6 +152,7 @@ class Trials:
 
     def _note(self, schedule: Schedule, ran: Ran, after: Aftermath) -> None:
         wrong = [*self._edge.wrong, *checks.without_token(after)]
+        wrong += self._edge.others.wrong()
         wrong += unfound(
             after,
             self._edge.looks,

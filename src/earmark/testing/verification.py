@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import chain
 from operator import methodcaller
@@ -22,6 +23,8 @@ from earmark.testing.world import World
 _LOOK_BEGINS = (".find begins", ".find_many begins")
 #: A single disturbance, with how many instants and reads the run then met.
 Single = tuple[Schedule, int, int]
+#: So often: a plan that others are in the way of never comes as far as its undo.
+_MOST = 4
 
 
 def verify(
@@ -45,10 +48,10 @@ def verify(
 
     First each call of a client inside `send` is dropped, loses its reply, arrives late,
     arrives twice where the class allows it, and is refused; each read is cut, and each
-    `finish` raises. Then the worker is killed at every instant, and the command is
-    cancelled at every boundary, and in doubt. Then pairs of these are drawn: so many
-    `schedules`, with this `seed`. It goes no further than to where something was found.
-    `replay`: nothing but that schedule, from a report.
+    `finish` raises; what is taken back is so again beside what others have that looks
+    the same. Then the worker is killed at every instant, and the command is cancelled
+    at every boundary, and in doubt. Then pairs of these are drawn: so many `schedules`,
+    with this `seed`. It ends where something was found. `replay`: only that schedule.
 
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
@@ -79,6 +82,7 @@ def verify(
             seed=seed,
             seconds=time.monotonic() - began,
             findings=tuple(trials.findings),
+            untried=tuple(trials.untried) if replay is None else (),
         )
     if check and not report.ok:
         raise VerificationFailed(report)
@@ -94,15 +98,30 @@ def _every(trials: Trials, most: int, seed: int) -> None:
     lost: list[tuple[Schedule, list[str]]] = []
     ends = chain(_kills(met), _cancels(met), _cancels_in_doubt(lost))
     for phase in (_faults(seen), ends):
+        undone: list[tuple[Schedule, AbstractSet[str]]] = []
         for schedule in phase:
             instants = trials.run(schedule)
             if schedule.faults and schedule.faults[0][0] is Fault.LOSE:
                 lost.append((schedule, instants))
             singles.append((schedule, len(instants), len(trials.seen.reads)))
+            if trials.takers:
+                undone.append((schedule, set(trials.takers)))
+        if not trials.findings:
+            _beside_others(trials, undone)
         if trials.findings:
             return  # more would be consequences, or hard to tell from them
     for schedule in _drawn(singles, most, seed):
         trials.run(schedule)
+
+
+def _beside_others(
+    trials: Trials, undone: Sequence[tuple[Schedule, AbstractSet[str]]]
+) -> None:
+    """What took something back does so again where others have what looks the same. The
+    last schedules took back the most."""
+    for schedule, takers in undone[: -_MOST - 1 : -1]:
+        if not schedule.strangers and not takers.isdisjoint(trials.untried):
+            trials.run(replace(schedule, strangers=True))
 
 
 def _faults(seen: Seen) -> Iterator[Schedule]:

@@ -4,7 +4,7 @@ repeated or refused; all else is a read, and can be cut."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -126,6 +126,13 @@ class Wire(Outside):
                     by = self._by.get((name, number), "")
                     found.append(Made(name, effect, by))
         return found
+
+    def theirs(self) -> Iterator[tuple[str, str]]:
+        """What was there before this run and still is: the world's name, and the id."""
+        for name, world in self.worlds.items():
+            for effect in world.effects()[: self._before[name]]:
+                if effect.there:
+                    yield name, effect.id
 
     def sending(self) -> Sending | None:
         """The send that this thread is in."""

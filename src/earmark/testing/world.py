@@ -29,7 +29,8 @@ class World(Protocol):
 
     Optional members: `settings` and `secrets`, mappings for the connector's session;
     `stranger(like: Effect) -> None`, which makes one that looks the same as `like`,
-    which is there, for somebody else: the same name and description, another token;
+    which is there, for somebody else: the same name and description, another token.
+    One that `effects` tells too is watched: whatever takes ours back must leave it;
     `timeout() -> Exception`, what the real client raises when no reply comes, if that
     is no `TimeoutError`.
     """

@@ -1,0 +1,97 @@
+"""Commands for Acme that take back what is not theirs, and one that stands in its own
+way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from earmark import (
+    Command,
+    Ctx,
+    Done,
+    ExternalJob,
+    Failed,
+    Found,
+    ProviderRef,
+    Results,
+    Running,
+    Tx,
+)
+from tests.testing.acme import MakeNamedThing, MakePair, MakeThing, RemoveThing, Things
+
+
+class RemoveByName(ExternalJob[str]):
+    """Removes everything of that name."""
+
+    title = "Remove every {name}"
+    operation = "thing.absolute"
+    provider: ProviderRef
+    name: str
+
+    def send(self, ctx: Ctx) -> str:
+        for thing in self.chosen(ctx):
+            ctx.connect(Things).delete(thing)
+        return self.name
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return [] if self.named(ctx) else [Found(self.name)]
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return Running() if self.named(ctx) else Done(job)
+
+    def chosen(self, ctx: Ctx) -> Sequence[str]:
+        return self.named(ctx)
+
+    def named(self, ctx: Ctx) -> Sequence[str]:
+        things = ctx.connect(Things).all()
+        return [thing.id for thing in things if thing.name == self.name]
+
+
+class RemoveFirst(RemoveByName):
+    """Removes the first thing that is there."""
+
+    def chosen(self, ctx: Ctx) -> Sequence[str]:
+        return [thing.id for thing in ctx.connect(Things).all()[:1]]
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return []
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return Done(job)
+
+
+class MakeUndoneByName(MakeThing):
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        return RemoveByName(provider=self.provider, name=self.name)
+
+
+class MakeUndoneByPlace(MakeThing):
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        return RemoveFirst(provider=self.provider, name=self.name)
+
+
+class UndoesByName(MakePair):
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneByName(provider=self.provider, name=name)
+
+    def finish(self, tx: Tx, results: Results) -> str:
+        return "both"
+
+
+class UndoesByPlace(UndoesByName):
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneByPlace(provider=self.provider, name=name)
+
+
+class PutThing(MakeNamedThing):
+    """Right, and in its own way: there is one of that name."""
+
+    def send(self, ctx: Ctx) -> str:
+        return ctx.connect(Things).put(self.name)
+
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        return RemoveThing(provider=self.provider, thing=job)
+
+
+class PutPair(UndoesByName):
+    def child(self, name: str) -> Command[Any]:
+        return PutThing(provider=self.provider, name=name)
