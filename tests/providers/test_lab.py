@@ -133,6 +133,40 @@ def test_an_image_is_found_when_its_task_is_forgotten(
     images.cancel(found.id)
 
 
+def test_half_an_image_is_found_when_its_task_is_forgotten(
+    lab: LabProcess, images: Images, source: str
+) -> None:
+    """It takes its place, and is to be taken back: so it is the end of a job, a bad
+    one."""
+    mark = token()
+    lab.fault("forget-task", "image.copy")
+    lab.fault("fail-task", "image.copy")
+    images.copy(source, "bulk", alias="copied", token=mark)
+    (found,) = eventually(lambda: images.find(mark), "the half")
+    assert found.mark == mark
+    assert isinstance(found.done, Failed)
+    assert found.done.code == "task-failed"
+    assert image(lab, found.id.removeprefix("image:"))["legality"] == "illegal"
+    assert images.jobs([found.id]) == {found.id: found.done}
+    assert images.find_many([mark]) == {mark: [found]}
+
+
+def test_a_whole_image_comes_before_a_half_one(
+    lab: LabProcess, images: Images, source: str
+) -> None:
+    mark = token()
+    for fault in ("forget-task", "fail-task"):
+        lab.fault(fault, "image.copy")
+    images.copy(source, "bulk", alias="copied", token=mark)
+    eventually(lambda: images.find(mark), "the half")
+    for fault in ("forget-task", "ignore-tokens"):
+        lab.fault(fault, "image.copy")
+    images.copy(source, "bulk", alias="copied", token=mark)
+    eventually(lambda: len(images.find(mark)) == 2, "the whole one")
+    whole, half = images.find(mark)
+    assert (type(whole.done), type(half.done)) == (Done, Failed)
+
+
 def test_a_cleared_task_leaves_the_image_as_the_handle(
     lab: LabProcess, images: Images, source: str
 ) -> None:

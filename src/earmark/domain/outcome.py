@@ -77,9 +77,12 @@ class Found:
 
     `mark` is what the provider shows inside the object: the token alone, or our whole
     mark, as `send` wrote `ctx.token` or `ctx.mark` into it. It is the proof that it is
-    ours; None when it shows none. `done` when the look already saw the end. For class
-    `tasks`, which shows no mark, return only what fits the request's description: it
-    counts as ours if it was not there before the first send.
+    ours; None when it shows none. `done` when the look already saw the end. What is
+    only half there is found too, with `done=Failed(...)`: so it is adopted, ends badly
+    and is taken back. A whole one comes before a half one.
+
+    For class `tasks`, which shows no mark, return only what fits the request's
+    description: it counts as ours if it was not there before the first send.
     """
 
     id: str

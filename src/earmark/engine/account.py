@@ -67,8 +67,9 @@ def account(
     claim = known.claim
     if claim is None:
         return [_unclaimed(known, began, after) for _ in things]
-    settled = claim.well and claim.state is _P.SETTLED and not claim.undone
-    ours = _ours(things, claim, known.makes) if settled else frozenset()
+    settled = claim.well and claim.state is _P.SETTLED
+    stays = settled and not claim.undone and not claim.given_up
+    ours = _ours(things, claim, known.makes) if stays else frozenset()
     young = not claim.over or began < claim.quiet_at + after
     found = []
     for thing in things:
@@ -155,6 +156,11 @@ def _story(thing: MarkedThing, claim: Claim, has_other: bool) -> str:
                 f"{what} was given up, and as far as we know nothing of it was sent "
                 "any more; yet its request arrived."
             )
+    if claim.given_up:
+        return (
+            f"Somebody stopped waiting for the taking back of {what}; it is still "
+            "there."
+        )
     if claim.undone:
         return f"{what} was taken back, and nothing of it was left. Yet this is there."
     if claim.well:

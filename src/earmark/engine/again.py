@@ -5,7 +5,6 @@ import random
 
 from earmark.domain.command import Command, ExternalJob, Retry
 from earmark.domain.ids import derived_id
-from earmark.domain.states import TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.store import journal, placeholders, tasks
 from earmark.store.database import Transaction
@@ -35,10 +34,9 @@ def try_later(
     by default, those that came past their plan."""
     luck = random.random()  # noqa: S311 - not a secret
     pause = policy.pause(tries_of(task) if tries is None else tries, luck)
-    return tasks.move(
+    return tasks.queue(
         tx,
         task,
-        TaskState.QUEUED,
         message=f"{why} Will try again.",
         run_after=tx.now + pause,
         deadline_at=None,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from earmark.domain.states import PlaceholderState, TaskState
+from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.runtime import Engine
 from earmark.store import journal, placeholders, tasks
@@ -44,10 +44,10 @@ def raise_doubt(
 def hold_task(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
     """`in_doubt` → `held`, for a task whose family is locked."""
     # What was decided before has been carried out, and did not end it.
-    state = PlaceholderState.HELD
-    placeholders.move(tx, effect, state, next_check_at=None, decision=None)
+    over = {"next_check_at": None, "decision": None, "resend": False}
+    placeholders.move(tx, effect, PlaceholderState.HELD, **over)
     placeholders.witness(tx, effect.id, "held", why)
-    tasks.move(tx, task, TaskState.HELD, message=why, deadline_at=None)
+    tasks.hold(tx, task, message=why)
     journal.log(tx, task.id, f"Held: {why}", "error")
     journal.note(tx, "engine", "hold", task.id, why=why)
 

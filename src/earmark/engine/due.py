@@ -1,15 +1,22 @@
 """Due: which effects are to be asked about now, with all that asking needs."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from earmark.domain.command import ExternalJob
 from earmark.domain.connector import Operation
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import EarmarkError, NotSent, Stale
+from earmark.domain.errors import (
+    CommitUnknown,
+    EarmarkError,
+    NotSent,
+    Stale,
+    Unavailable,
+)
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine import describe
@@ -20,6 +27,8 @@ from earmark.engine.told import told
 from earmark.store import inventory, journal, placeholders, tasks
 from earmark.store.database import Transaction
 from earmark.store.sends import Send
+
+_log = logging.getLogger(__name__)
 
 BATCH = 200
 #: Errors in a row, other than an unreachable provider, before a person is asked.
@@ -88,9 +97,21 @@ def due(engine: Engine, provider_id: str, state: PlaceholderState) -> list[Check
 
     checks = engine.read(work)
     for effect, why in broken:
-        with suppress(Stale):
-            hold(engine, effect, why)
+        alone(effect, partial(hold, engine, effect, why))
     return checks
+
+
+def alone(effect: Placeholder, write: Callable[[], None]) -> None:
+    """Write down what went wrong with one effect. When not even that can be done, it is
+    that effect's bad luck, and the others are looked at all the same."""
+    try:
+        write()
+    except Stale:
+        return
+    except (Unavailable, CommitUnknown):
+        raise
+    except Exception:  # noqa: BLE001 - a mistake of our own
+        _log.exception("effect %s: what went wrong cannot be written", effect.id)
 
 
 def postpone(engine: Engine, checks: Iterable[Check]) -> None:

@@ -63,4 +63,4 @@ def hold_undo(tx: Transaction, task: Task, why: str) -> Task:
     if task.state is TaskState.HELD:
         return tasks.change(tx, task, message=text)
     journal.note(tx, "engine", "hold", task.id, why=text)
-    return tasks.move(tx, task, TaskState.HELD, message=text, deadline_at=None)
+    return tasks.hold(tx, task, message=text)

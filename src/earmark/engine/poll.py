@@ -7,7 +7,6 @@ one effect's author gets wrong stands in no other's way.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -27,7 +26,14 @@ from earmark.engine.ask_to_stop import ask_to_stop, wants_stop
 from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
 from earmark.engine.confirm import confirm
-from earmark.engine.due import Check, by_command, due, failed_to_ask, postpone
+from earmark.engine.due import (
+    Check,
+    alone,
+    by_command,
+    due,
+    failed_to_ask,
+    postpone,
+)
 from earmark.engine.look import look_for
 from earmark.engine.note import Answer, note, says_nothing_new
 from earmark.engine.probe import conclude
@@ -76,8 +82,7 @@ def _attempt(check: Check, step: Any) -> None:
     except (Unavailable, CommitUnknown):
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
-        with suppress(Stale):
-            failed_to_ask(check, error)
+        alone(check.effect, partial(failed_to_ask, check, error))
 
 
 def _poll(

@@ -151,7 +151,7 @@ def _send_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     placeholders.change(tx, effect, next_check_at=None, resend=True)
     placeholders.witness(tx, effect.id, "probe", why)
     journal.log(tx, task.id, why)
-    tasks.move(tx, task, TaskState.QUEUED, message=why)
+    tasks.queue(tx, task, message=why)
 
 
 def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
@@ -169,7 +169,7 @@ def _plan_again(tx: Transaction, effect: Placeholder, why: str) -> None:
     placeholders.move(
         tx, effect, PlaceholderState.PLANNED, next_check_at=None, doubt_since=None
     )
-    tasks.move(tx, task, TaskState.QUEUED, message=why)
+    tasks.queue(tx, task, message=why)
 
 
 def _refuse(tx: Transaction, check: Check, code: str, why: str) -> None:

@@ -221,6 +221,9 @@ def _look_for_watched(
     for thing in ours:
         by_token[thing.mark.token].append(thing)
     for token, claim in claims.watched(tx, shown.provider_id).items():
+        if claim.undoes is not None and claim.operation not in shown.makes:
+            _look_for_untaken(tx, shown, claim, by_token[claim.undoes], operations)
+            continue
         there = [it for it in by_token[token] if not it.under_way]
         if there:
             ids = ", ".join(it.id for it in there)
@@ -231,17 +234,48 @@ def _look_for_watched(
             _end_watch(tx, claim, _P.EXPLAINED, text, None)
 
 
+def _look_for_untaken(
+    tx: Transaction,
+    shown: Shown,
+    step: Claim,
+    things: Sequence[MarkedThing],
+    operations: Mapping[str, Operation],
+) -> None:
+    """A step of an undo makes nothing: what it takes back tells of its end, where
+    the provider shows such things."""
+    made = placeholders.get(tx, str(step.undoes))
+    involved = [operations.get(it.operation) for it in (step, made)]
+    listed = made.provider_id == shown.provider_id and made.operation in shown.makes
+    if not listed or not step.over or not _past(shown, step, involved):
+        return
+    there = [it for it in things if not it.under_way]
+    if there:
+        ids = ", ".join(it.id for it in there)
+        text = f"A sweep shows that it is still there: {ids}. It is an orphan."
+        _end_watch(tx, step, _P.ORPHAN, text, there[0].id)
+    elif not things:
+        _end_watch(tx, step, _P.EXPLAINED, "A sweep shows that it is gone.", None)
+
+
 def _absent(shown: Shown, claim: Claim, operations: Mapping[str, Operation]) -> bool:
     """True when an effect that is not shown can be nowhere: not for what the provider
     had accepted, whose job may only be forgotten, or for what it does not show."""
-    operation = operations.get(claim.operation)
-    if operation is None or claim.operation not in shown.makes:
+    if claim.operation not in shown.makes or claim.external_id is not None:
         return False
-    landed = landed_by(claim.sends, operation.max_in_flight)
-    if landed is None or claim.external_id is not None:
+    return _past(shown, claim, [operations.get(claim.operation)])
+
+
+def _past(shown: Shown, claim: Claim, involved: Sequence[Operation | None]) -> bool:
+    """True when a listing shows for good what became of an effect, past the horizons of
+    its own operation, the first, and of the others that are involved."""
+    known = [it for it in involved if it is not None]
+    if len(known) < len(involved):
         return False
-    past = claim.quiet_at + horizon(operation)
-    return shown.began >= max(past, landed + operation.visibility_lag)
+    landed = landed_by(claim.sends, known[0].max_in_flight)
+    if landed is None:
+        return False
+    past = claim.quiet_at + max(map(horizon, known))
+    return shown.began >= max(past, landed + max(it.visibility_lag for it in known))
 
 
 def _end_watch(
@@ -267,6 +301,8 @@ def _missing(
     tokens = {it.mark.token for it in shown.things}
     due = claims.should_be_there(tx, shown.provider_id, set(shown.makes))
     for token, claim in sorted(due.items()):
+        if claim.given_up:
+            continue  # it was being taken back
         named = isinstance(claim.result, str)
         if (claim.result in ids) if named else (token in tokens):
             continue

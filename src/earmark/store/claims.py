@@ -26,6 +26,11 @@ from earmark.store.sends import Send
 #: So many tokens are asked about at once.
 _BATCH = 500
 _GOOD = ("ok", "warned")
+_GIVEN_UP = (
+    PlaceholderState.WATCHED,
+    PlaceholderState.ORPHAN,
+    PlaceholderState.EXPLAINED,
+)
 #: What a tombstone says of an effect that was taken back.
 UNDONE = "undone"
 
@@ -35,7 +40,9 @@ class Claim:
     """One promised effect, as far as it explains what is at a provider.
 
     `well`: it has ended, and its job well. `undone`: it was taken back. `tried_again`:
-    it failed, and another was promised in its place. `over`: its whole task has ended.
+    it failed, and another was promised in its place. `undoes`: the token of what it
+    takes back, of a step of an undo. `given_up`: a person stopped waiting for the step
+    that takes it back. `over`: its whole task has ended.
     `quiet_at`: since when nothing about it has changed. `spare`: ids of which a probe
     said that they are one too many.
     """
@@ -53,6 +60,8 @@ class Claim:
     well: bool
     undone: bool
     tried_again: bool
+    undoes: str | None
+    given_up: bool
     over: bool
     quiet_at: datetime
     sends: Sequence[Send]
@@ -152,9 +161,11 @@ def _claims(
             tasks.c.title,
             tasks.c.outcome,
             tasks.c.message,
+            tasks.c.undoes_id,
             root.c.state.label("root_state"),
             root.c.finished_at,
             _undone().label("undone"),
+            _given_up().label("given_up"),
             sa.exists().where(later.c.replaces_id == placeholders.c.id).label("later"),
         )
         .join(tasks, tasks.c.id == placeholders.c.task_id)
@@ -176,6 +187,16 @@ def _undone() -> sa.ColumnElement[bool]:
     step = tasks.alias()
     return sa.exists().where(
         step.c.undoes_id == placeholders.c.id, step.c.outcome.in_(_GOOD)
+    )
+
+
+def _given_up() -> sa.ColumnElement[bool]:
+    """What became of the step that takes it back, a person chose not to wait for."""
+    step, effect = tasks.alias(), placeholders.alias()
+    return (
+        sa.exists()
+        .where(step.c.undoes_id == placeholders.c.id)
+        .where(effect.c.task_id == step.c.id, effect.c.state.in_(_GIVEN_UP))
     )
 
 
@@ -213,6 +234,8 @@ def _claim(row: sa.Row[Any], made: Sequence[Send], spare: set[str]) -> Claim:
         well=state is PlaceholderState.SETTLED and row.ended_well,
         undone=row.undone,
         tried_again=row.later,
+        undoes=row.undoes_id,
+        given_up=row.given_up,
         over=row.root_state == TaskState.DONE,
         quiet_at=max(time for time in times if time is not None),
         sends=made,

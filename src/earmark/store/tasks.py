@@ -154,6 +154,23 @@ def rest(tx: Transaction, task: Task, **values: Any) -> Task:
     return move(tx, task, to, deadline_at=None, **values)
 
 
+def hold(tx: Transaction, task: Task, **values: Any) -> Task:
+    """Leave the task to a person. One that is queued is no worker's any more. Fenced
+    like `move`."""
+    if task.state is TaskState.QUEUED:
+        task = rest(tx, task)
+    return move(tx, task, TaskState.HELD, deadline_at=None, **values)
+
+
+def queue(tx: Transaction, task: Task, **values: Any) -> Task:
+    """Put a task into the queue; one that is in it stays, with these values. Fenced
+    like `move`."""
+    if task.state is not TaskState.QUEUED:
+        return move(tx, task, TaskState.QUEUED, **values)
+    tx.wake(Topic.QUEUE)
+    return change(tx, task, **values)
+
+
 def rest_cancelled(tx: Transaction, task: Task) -> Task:
     """`waiting` → `cancelling`: it waits on, for an end that was asked for."""
     return move(tx, task, TaskState.CANCELLING)

@@ -1,7 +1,8 @@
 """The lab's tasks as jobs, for all that makes something new.
 
 A handle is a task's id. When the lab has forgotten the task but shows what it made,
-the handle is `image:ID`, `snapshot:ID` and so on, and the job is done by that.
+the handle is `image:ID`, `snapshot:ID` and so on, and the job ended with that; badly
+if only half of it is there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +36,8 @@ class CreationJobs:
             task["id"]: progress(task) for task in self._calls.tasks(ids)
         }
         if made:
-            there = {self._handle(thing): thing["id"] for thing in self._things()}
-            stands |= {job: Done(there[job]) for job in made if job in there}
+            there = {self._handle(thing): _ended(thing) for thing in self._things()}
+            stands |= {job: there[job] for job in made if job in there}
         return stands
 
     def find(self, token: str) -> list[Found]:
@@ -60,11 +61,10 @@ class CreationJobs:
             if task["verb"] == self._verb and task["token"] in found:
                 found[task["token"]].append(_found_task(task, task["token"]))
                 by_task.add(task["object"])
-        for thing in self._things():
-            if thing.get("legality") == "illegal":
-                continue  # half of it: no end of a job, and none that can be used
+        # A whole one before a half one, which is adopted only where it is all there is.
+        for thing in sorted(self._things(), key=_is_half):
             if thing["token"] in found and thing["id"] not in by_task:
-                there = Found(self._handle(thing), thing["token"], Done(thing["id"]))
+                there = Found(self._handle(thing), thing["token"], _ended(thing))
                 found[thing["token"]].append(there)
         return found
 
@@ -80,6 +80,18 @@ class CreationJobs:
 
     def _handle(self, thing: Any) -> str:
         return f"{self._kind}:{thing['id']}"
+
+
+def _is_half(thing: Any) -> bool:
+    """True for what a copy that broke off has left: nothing can use it."""
+    return bool(thing.get("legality") == "illegal")
+
+
+def _ended(thing: Any) -> Done[str] | Failed:
+    """How the job ended that made a thing, as far as the thing itself can show it."""
+    if _is_half(thing):
+        return Failed("Only half of it is there.", code="task-failed")
+    return Done(thing["id"])
 
 
 def progress(task: Any) -> Progress:
