@@ -61,16 +61,8 @@ class TakeBack(ExternalJob[str]):
                 "is wanted.",
                 hint="Remove it with its own command, or destroy an orphan.",
             )
-        self._refuse_used(tx, self.thing)
-
-    def _refuse_used(self, tx: Tx, image: str) -> None:
-        user = tx.user_of_image(self.provider, image) if image else None
-        if user is not None:
-            raise Rejected(
-                f"{image} is a disk of {user.name} by now.",
-                hint="Leave it behind; or put the disk on another image.",
-                code="in-use",
-            )
+        if self.thing:
+            house_tx(tx).refuse_used(self.provider, self.thing)
 
     def prepare(self, ctx: Ctx) -> Any:
         seen = self._look(ctx)
@@ -80,7 +72,7 @@ class TakeBack(ExternalJob[str]):
         return {"kind": seen.kind, "id": seen.id}
 
     def _prove(self, ctx: Ctx, seen: MarkedThing) -> None:
-        ctx.save(lambda tx: self._refuse_used(tx, seen.id))
+        ctx.save(lambda tx: house_tx(tx).refuse_used(self.provider, seen.id))
         ours = Mark.of(ctx.mark)
         if ours is None or seen.mark != Mark(ours.installation, self.made_with):
             raise Rejected(

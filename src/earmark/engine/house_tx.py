@@ -62,6 +62,11 @@ class HouseTx(EngineTx):
         """True while a step of an undo is planned or settled."""
         return self.task is not None and self.task.undoes_id is not None
 
+    def refuse_used(self, provider: str, thing: str) -> None:
+        """Raise `Rejected` when a VM is by now on what is to be taken back."""
+        owner = self.provider(provider).id
+        orphaned.refuse_used(self.store, owner, thing, "Leave it behind")
+
     def taken_away(self, provider: str, kind: str, external_id: str) -> None:
         """Write that a command of ours has removed what may be a row of ours."""
         owner = self.provider(provider).id

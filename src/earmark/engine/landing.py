@@ -1,19 +1,26 @@
 """Landing: until when a request for an effect may still arrive at its provider, though
 it is known by now what has become of the effect."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from earmark.domain.connector import EffectClass, Operation
 from earmark.domain.task import Placeholder
 from earmark.store import sends
 from earmark.store.database import Transaction
+from earmark.store.sends import Send
 
 
 def may_land_until(
     tx: Transaction, effect: Placeholder, operation: Operation
 ) -> datetime | None:
     """None when none can land any more; soon, when a sender may still be alive."""
-    made = sends.of_placeholder(tx, effect.id)
+    return _until(tx, sends.of_placeholder(tx, effect.id), operation)
+
+
+def _until(
+    tx: Transaction, made: Sequence[Send], operation: Operation
+) -> datetime | None:
     landed = sends.landed_by(made, operation.max_in_flight)
     if landed is None:
         return tx.now + timedelta(seconds=operation.poll_seconds)
@@ -35,4 +42,4 @@ def may_come_again_until(
             return None
         if made[-1].sent_at + operation.longest_way < first + life:
             return None
-    return may_land_until(tx, effect, operation)
+    return _until(tx, made, operation)

@@ -60,18 +60,24 @@ def prove(engine: Engine, tx: Transaction, orphan_id: str, seen: MarkedThing) ->
             hint=f"Wait {after}, and ask again.",
             code="too-young",
         )
-    user = images.user_of(tx, orphan.provider_id, orphan.external_id)
-    if user is not None:
-        raise Rejected(
-            f"{orphan.external_id} is a disk of {inventory.vm(tx, user).name} by now.",
-            hint="Adopt it; or put the disk on another image.",
-            code="in-use",
-        )
+    refuse_used(tx, orphan.provider_id, orphan.external_id, "Adopt it")
     if found.verdict not in (Verdict.ORPHAN, Verdict.PRUNED):
         raise Rejected(
             f"{orphan.external_id} is explained by now: it is no orphan.",
             hint=f"Sweep again: `earmark providers sweep {provider.name}`.",
             code="explained",
+        )
+
+
+def refuse_used(tx: Transaction, provider_id: str, thing: str, instead: str) -> None:
+    """Raise `Rejected`, with what to do `instead`, when a VM has a disk on what is to
+    be destroyed."""
+    user = images.user_of(tx, provider_id, thing)
+    if user is not None:
+        raise Rejected(
+            f"{thing} is a disk of {inventory.vm(tx, user).name} by now.",
+            hint=f"{instead}; or put the disk on another image.",
+            code="in-use",
         )
 
 
