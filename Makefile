@@ -1,5 +1,6 @@
 PYTHON ?= python3
-PYTEST_WORKERS ?= 4
+# Most tests wait for a process or for a signal: three at a time keep one core busy.
+PYTEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(3 * (os.cpu_count() or 1), 12))')
 ARGS ?=
 SCHEDULES ?= 400
 SEED ?= $(shell date +%s)
@@ -8,7 +9,7 @@ ONLY ?=
 
 BIN := .venv/bin
 READY := .venv/.ready
-PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -35,7 +36,7 @@ test: check  ## The gates and every test
 	$(PYTEST) $(ARGS)
 
 quick: check  ## The gates, and the quick tests on SQLite: at most 3 minutes
-	$(PYTEST) -m "not slow and not browser and not postgres" $(ARGS)
+	$(PYTEST) -m "not slow and not browser and not postgres" tests $(ARGS)
 
 soak: $(READY)  ## SCHEDULES=400 of random kills, stops, cuts, faults under load; SEED= draws them again
 	@echo "make soak SCHEDULES=$(SCHEDULES) SEED=$(SEED) draws these schedules again"

@@ -15,6 +15,8 @@ from earmark.store.schema import placeholders
 from tests.acceptance.house import House
 from tests.peers.lab import eventually
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 STEPPING = "tests.peers.stepping_clock"
 

@@ -22,6 +22,8 @@ from tests.peers.lab import eventually
 from tests.peers.moto_server import REGION, Key, MotoProcess
 from tests.peers.worker import WorkerProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ec2(tmp_path: Path) -> Iterator[MotoProcess]:

@@ -12,6 +12,8 @@ from tests.acceptance.house import House
 from tests.commands import HangsOnce, ImpatientShutdown
 from tests.peers.lab import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("fault", "options"),

@@ -10,6 +10,8 @@ from earmark.store import snapshots
 from tests.acceptance.house import House
 from tests.peers.lab import Json, eventually
 
+pytestmark = pytest.mark.slow
+
 STEPS = ["image.copy", "disk.switch", "image.delete"]
 
 

@@ -11,6 +11,8 @@ from earmark.domain.errors import Rejected, UnknownName
 from tests.acceptance.house import House
 from tests.peers.lab import LabProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[LabProcess]:

@@ -18,6 +18,8 @@ from tests.acceptance.house import House
 from tests.peers.lab import eventually
 from tests.peers.worker import WorkerProcess
 
+pytestmark = pytest.mark.slow
+
 SEND_SECONDS = CONNECTOR.operations["image.copy"].send_seconds
 
 

@@ -9,11 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from tests.peers import nursery
 
 PATIENCE = 30.0
 EARMARK = [sys.executable, "-m", "earmark"]
@@ -46,13 +49,12 @@ class Running:
     """A process that was started; its lines are read as they come."""
 
     def __init__(self, words: list[str], environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            EARMARK + words,
+        self._process = nursery.start(
+            nursery.EARMARK,
+            words,
             env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=nursery.PIPE,
+            stderr=nursery.STDOUT,
         )
         self.said: list[str] = []
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -66,7 +68,7 @@ class Running:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._lines.put(line.rstrip("\n"))
+            self._lines.put(line.decode().rstrip("\n"))
 
     def line(self, beginning: str, seconds: float = PATIENCE) -> str:
         """Wait for a line that begins so; returns the rest of it."""
@@ -108,6 +110,11 @@ class Running:
         self._process.stdout.close()
 
 
+def _all_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
 class Terminal:
     """Calls `earmark` on one database; the tests' own environment does not leak in."""
 
@@ -129,9 +136,29 @@ class Terminal:
 
     def run(self, *words: str, typed: str = "", **environment: str) -> Ended:
         """Call it and wait; `typed` is its standard input, a pipe."""
+        if "PYTHONPATH" in environment:  # only an interpreter of its own begins so
+            return self._begin_anew(words, typed, environment)
+        with TemporaryFile() as out, TemporaryFile() as err:
+            process = nursery.start(
+                nursery.EARMARK,
+                words,
+                env=self.environment | environment,
+                stdin=nursery.PIPE,
+                stdout=out,
+                stderr=err,
+            )
+            assert process.stdin is not None
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(typed.encode())
+            code = process.wait(120)
+            return Ended(code, _all_of(out), _all_of(err))
+
+    def _begin_anew(
+        self, words: Sequence[str], typed: str, environment: Mapping[str, str]
+    ) -> Ended:
         ended = subprocess.run(
             [*EARMARK, *words],
-            env=self.environment | environment,
+            env={**self.environment, **environment},
             input=typed,
             capture_output=True,
             text=True,

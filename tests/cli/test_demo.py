@@ -12,6 +12,8 @@ import pytest
 from tests.cli.terminal import Running, Terminal
 from tests.peers.lab import eventually
 
+pytestmark = pytest.mark.slow
+
 DEMO = ["demo", "--port", "0", "--data"]
 
 

@@ -100,7 +100,8 @@ def test_a_password_is_typed_without_an_echo(house: House) -> None:
         person.types(f"{PASSWORD}\r")
         assert person.ends() == 0, person.screen
         assert PASSWORD not in person.screen
-        assert "Added typed" in person.screen
+        assert "Added typed, and asked what it has" in person.screen
+        assert "if its kind has any: earmark vms ls" in person.screen
     assert "typed" in names(house.earmark)
 
 

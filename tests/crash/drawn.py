@@ -8,3 +8,5 @@ MOST = int(os.environ.get("EARMARK_SCHEDULES", "6"))
 INSTANTS = 3 * MOST
 #: The same seed draws the same schedules again.
 SEED = int(os.environ.get("EARMARK_SEED", "1"))
+#: Whether there are hours for it: `make kills`.
+SOAK = "EARMARK_SOAK" in os.environ

@@ -8,6 +8,7 @@ What a kill is here: an exception that nobody catches, in the thread that works;
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,14 +20,21 @@ from earmark.providers.lab import calls
 from earmark.testing.drive import Driver
 from earmark.testing.instants import boundaries, instants_of
 from earmark.testing.schedule import Schedule
+from tests.conftest import BOTH_STORES
 from tests.crash.cases import PRODUCT, SCRIPTED
-from tests.crash.drawn import INSTANTS, MOST, SEED
+from tests.crash.drawn import INSTANTS, MOST, SEED, SOAK
 from tests.crash.inside import Faithful, InsideLab
 from tests.crash.schedules import Case, Schedules
 
 Record = Callable[[str, object], None]
 #: Seconds: each of these tests runs up to some hundred schedules.
 pytestmark = pytest.mark.timeout(900)
+#: The others are slow.
+EVERY_DAY = {"token", "none", "two in turn"}
+#: On SQLite `tests/testing/test_product.py` kills and cancels at these instants, too.
+not_verified = pytest.mark.parametrize(
+    "database_url", BOTH_STORES if SOAK else BOTH_STORES[1:], indirect=True
+)
 
 
 @pytest.fixture
@@ -65,21 +73,33 @@ def big(cases: Iterable[Case]) -> list[Case]:
     return [case for case in cases if case.big]
 
 
-@pytest.mark.parametrize("case", small(SCRIPTED), ids=str)
+def daily(cases: Iterable[Case]) -> Iterator[Any]:
+    """The cases, all but a few of them slow."""
+    for case in cases:
+        marks = [] if case.name in EVERY_DAY else [pytest.mark.slow]
+        yield pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", list(daily(small(SCRIPTED))))
 def test_one_kill_anywhere(scripted: Schedules, case: Case) -> None:
     scripted.every_kill(case)
 
 
+@not_verified
+@pytest.mark.slow
 @pytest.mark.parametrize("case", small(PRODUCT), ids=str)
 def test_one_kill_anywhere_in_the_product(product: Schedules, case: Case) -> None:
     product.every_kill(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", big(SCRIPTED), ids=str)
 def test_one_kill_at_a_boundary(scripted: Schedules, case: Case) -> None:
     scripted.every_kill(case, BOUNDARIES.__contains__)
 
 
+@not_verified
+@pytest.mark.slow
 @pytest.mark.parametrize("case", big(PRODUCT), ids=str)
 def test_one_kill_at_a_boundary_of_the_product(product: Schedules, case: Case) -> None:
     product.every_kill(case, BOUNDARIES.__contains__)
@@ -91,6 +111,7 @@ def test_one_kill_elsewhere(scripted: Schedules, case: Case) -> None:
     scripted.drawn_kills(case, INSTANTS, SEED)
 
 
+@not_verified
 @pytest.mark.slow
 @pytest.mark.parametrize("case", big(PRODUCT), ids=str)
 def test_one_kill_elsewhere_in_the_product(product: Schedules, case: Case) -> None:
@@ -115,6 +136,7 @@ def test_cancelled_at_a_boundary(scripted: Schedules, case: Case) -> None:
     scripted.every_cancel(case)
 
 
+@not_verified
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PRODUCT, ids=str)
 def test_the_product_cancelled_at_a_boundary(product: Schedules, case: Case) -> None:
@@ -141,6 +163,7 @@ def test_every_command_is_killed() -> None:
     assert {command.__name__ for command in known} == killed
 
 
+@pytest.mark.slow
 def test_every_boundary_is_met(scripted: Schedules) -> None:
     met: set[str] = set()
     for case in SCRIPTED:

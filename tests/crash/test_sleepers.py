@@ -33,6 +33,8 @@ from tests.crash.inside import Faithful
 from tests.crash.provider import MakeListed, MakeNamed, MakeSo
 from tests.engine.world import Make, MakeBlindly, MakeTagged
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 30.0
 CLASSES = (Make, MakeNamed, MakeTagged, MakeSo, MakeListed, MakeBlindly)
 

@@ -26,12 +26,14 @@ C = TypeVar("C")
 #: Modules that the pages show are known by these names only while a test runs.
 THEIRS = (
     "boxes",
+    "copies",
     "fake_acme",
     "fake_site",
     "golden",
     "http_acme",
     "logins",
     "parcels",
+    "test_copies",
     "test_undoing",
     "undoing",
 )
@@ -86,6 +88,12 @@ def test_the_tutorials_first_command_forgets_undo(shown: Path) -> None:
 @pytest.mark.timeout(900)
 def test_the_tutorials_commands_keep_it_whatever_befalls_them(shown: Path) -> None:
     assert template(None).ok
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_readmes_proof_runs_as_it_is_shown(shown: Path) -> None:
+    load("test_copies").test_it_keeps_its_promise()
 
 
 def test_of_the_how_tos_plan_nothing_stays(shown: Path) -> None:

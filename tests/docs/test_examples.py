@@ -36,6 +36,8 @@ from tests.web.deciding import Client
 
 from .pages import DOCS, OURS, ROOT, blocks
 
+pytestmark = pytest.mark.slow
+
 TUTORIAL = DOCS / "tutorial" / "write-a-command.md"
 MOST_LINES = 40
 

@@ -132,6 +132,7 @@ def raced(stage: Stage, command: Command[Any], at: int, provider: str) -> bool:
     return between.count > at
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("kind", [MakeStoppably, MakeTaggedStoppably])
 def test_a_job_cancelled_at_each_transaction(
@@ -143,6 +144,7 @@ def test_a_job_cancelled_at_each_transaction(
     assert at > 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(3))
 @pytest.mark.parametrize("provider", ["well", "reply lost", "request lost"])
 def test_a_plan_cancelled_at_each_transaction(

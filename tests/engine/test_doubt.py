@@ -1,5 +1,6 @@
 """Doubt and its ends: nothing is guessed, nothing final is wrong (rules 2 to 8)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -170,10 +171,21 @@ def test_nonsense_from_poll_is_an_error_of_the_poll(stage: Stage) -> None:
     assert "returned '42'" in held.message
 
 
-def test_an_unreachable_provider_uses_up_no_patience(stage: Stage) -> None:
-    def silent(job: str) -> Any:
-        raise TimeoutError("no answer")
+def no_answer(job: str) -> Any:
+    raise TimeoutError("no answer")
 
+
+def no_answer_in_a_librarys_words(job: str) -> Any:
+    try:
+        raise ConnectionRefusedError("refused")
+    except OSError as error:
+        raise RuntimeError("a library's own error") from error
+
+
+@pytest.mark.parametrize("silent", [no_answer, no_answer_in_a_librarys_words])
+def test_an_unreachable_provider_uses_up_no_patience(
+    stage: Stage, silent: Callable[[str], Any]
+) -> None:
     stage.world.on_poll = silent
     task = stage.ask(make())
     for _ in range(3 * ERROR_BUDGET):
@@ -182,6 +194,20 @@ def test_an_unreachable_provider_uses_up_no_patience(stage: Stage) -> None:
     stage.world.on_poll = None
     stage.work()
     assert stage.task(task).outcome == "ok"
+
+
+def test_not_every_error_of_the_system_is_a_silent_provider(stage: Stage) -> None:
+    """A file that is missing is missing tomorrow, too: a person is asked."""
+
+    def no_key(job: str) -> Any:
+        raise FileNotFoundError("no key here")
+
+    stage.world.on_poll = no_key
+    task = stage.ask(make())
+    for _ in range(ERROR_BUDGET + 1):
+        stage.work(rounds=1)
+    held = stage.task(task)
+    assert (held.state, "no key here" in held.message) == ("held", True)
 
 
 def test_an_unknown_job_is_not_a_failed_one(stage: Stage) -> None:

@@ -7,6 +7,7 @@ from earmark.domain.settings import Settings
 from earmark.engine import recover
 from earmark.store import sends, workers
 from earmark.store.database import Transaction
+from earmark.testing.rounds import perform_queued
 from earmark.worker.heartbeat import Heartbeat
 from earmark.worker.recoverer import Recoverer
 from tests.engine.world import Make, MakeTagged, Stage
@@ -61,3 +62,31 @@ def test_the_gone_that_left_nothing_are_left_alone(stage: Stage) -> None:
     stage.engine.write(_proved_gone)
     assert recover.left_by_the_gone(stage.engine) == 0
     assert stage.engine.read(workers.gone_with_work) == []
+
+
+@pytest.mark.parametrize(
+    ("claimed", "said"),
+    [
+        (0, "worker w-1 is gone; no task was left in its hands"),
+        (1, "worker w-1 is gone; 1 task recovered"),
+        (2, "worker w-1 is gone; 2 tasks recovered"),
+    ],
+)
+def test_the_log_tells_what_the_gone_had(
+    stage: Stage,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    claimed: int,
+    said: str,
+) -> None:
+    """A job that was accepted is in nobody's hands: none of it reads like a loss."""
+    stage.ask(Make(provider="p-1", what="accepted"))
+    stage.hire("w-1", [])
+    perform_queued(stage.engine)
+    for number in range(claimed):
+        stage.ask(Make(provider="p-1", what=f"{number}"))
+    stage.claim()
+    monkeypatch.setattr("earmark.worker.recoverer.provably_gone", lambda *_: True)
+    _round(stage, settings)
+    assert said in caplog.messages

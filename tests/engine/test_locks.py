@@ -281,6 +281,7 @@ def test_who_leaves_the_line_lets_the_next_go(hall: Stage) -> None:
     assert hall.task(behind).outcome == "ok"
 
 
+@pytest.mark.slow
 def test_a_hundred_contenders_in_their_order(hall: Stage) -> None:
     """Worked by four threads: no deadlock, no lost wake, nobody inside with another."""
     inside: list[str] = []
@@ -320,6 +321,7 @@ def test_contenders_for_two_of_three_things_all_end(hall: Stage) -> None:
     assert {task.outcome for task in hall.tasks()} == {"ok"}
 
 
+@pytest.mark.slow
 def test_contenders_of_several_processes(
     hall: Stage, settings: Settings, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.timeout(600)  # a run for each commit of a run
 @pytest.mark.parametrize("how", Cut)
 @pytest.mark.parametrize(
     "kind",

@@ -321,6 +321,58 @@ def test_what_is_sent_after_others_has_their_results(stage: Stage) -> None:
     assert seen == {"a": (), "b": (), "c": ("a",), "d": ("b", "c")}
 
 
+MISREAD = [
+    (
+        "a",
+        "This child does not come after 'a': it cannot read its result. Only what a "
+        "child is planned after is read: Child(…, after=('b', 'a')).",
+    ),
+    ("z", "The plan has no child 'z'. Its children are 'a', 'b', 'c'."),
+    ("c", "This child is 'c' itself: it has no result yet. It reads of 'b'."),
+]
+
+
+@pytest.mark.parametrize(("key", "said"), MISREAD)
+def test_who_reads_a_result_that_is_not_there_is_told_what_to_write(
+    stage: Stage, key: str, said: str
+) -> None:
+    def prepare(self: Make, ctx: Ctx) -> str:
+        return ctx.results.of(key, Make)
+
+    reader = stage.vary(Make, prepare=prepare)
+    last = Child(reader(provider="p-1", what="c"), after=("b",))
+    plan = {"a": make("a"), "b": Child(make("b"), after=("a",)), "c": last}
+    ended = stage.run(stage.vary(MakeAll, children=plan_of(plan))(
+        provider="p-1", whats=()
+    ))  # fmt: skip
+    (child,) = [it for it in stage.tasks() if it.key == "c"]
+    assert (ended.outcome, child.error and child.error["code"]) == (
+        "failed",
+        "bad-input",
+    )
+    assert child.message == said
+
+
+def test_a_finish_that_reads_an_unknown_key_is_told_those_there_are(
+    stage: Stage,
+) -> None:
+    kind = stage.vary(
+        MakeAll,
+        children=plan_of({"a": make("a"), "b": make("b")}),
+        finish=lambda self, tx, results: results.of("z", Make),
+    )
+    ended = stage.run(kind(provider="p-1", whats=()))
+    assert "The plan has no child 'z'. Its children are 'a', 'b'." in ended.message
+
+
+def test_results_are_of_a_plan_alone(stage: Stage) -> None:
+    def prepare(self: Make, ctx: Ctx) -> str:
+        return ctx.results.of("a", Make)
+
+    ended = stage.run(stage.vary(Make, prepare=prepare)(provider="p-1", what="a"))
+    assert "It was asked for by itself, so there is no child 'a'." in ended.message
+
+
 def test_a_command_is_loaded_as_it_was_planned(stage: Stage) -> None:
     """What recovery reads from the row is what the plan wrote (invariant 8)."""
     stage.ask(MakeAll(provider="p-1", whats=("a",)))

@@ -153,6 +153,7 @@ def test_a_worker_is_lost_at_each_transaction(
     assert at > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(5))
 @pytest.mark.parametrize("kind", [MakeMixed, MixOrFail])
 def test_and_at_each_of_a_plan(stage: Stage, kind: type[MakeMixed], at: int) -> None:

@@ -13,7 +13,7 @@ from tests.model.state import PROTECTIONS, Config
 
 Record = Callable[[str, object], None]
 #: A machine that has other things to do takes several times as long.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PUT_BACK = {"put_back": True, "person": False, "says_no": False, "forgets": False}
 #: Every class, with what makes it hardest, small enough for every day.

@@ -8,7 +8,7 @@ from tests.model.checker import explore
 from tests.model.state import Config
 from tests.model.taking_back import UNDO_PROTECTIONS, TakenBack
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: A second send that overtakes the first is all it takes; of class `tag`, a person who
 #: has it sent again.

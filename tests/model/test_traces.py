@@ -19,7 +19,7 @@ from tests.model.trace import Conformance, Event, Recorder, Rows, Seen
 
 Record = Callable[[str, object], None]
 #: A machine that has other things to do takes several times as long.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 #: At most so many schedules of a case, of its kills evenly: most of them on SQLite, for
 #: the rows are the same.
 MOST, MOST_ON_POSTGRES = 40, 3

@@ -58,6 +58,7 @@ MUST_SUCCEED = (
     *("a plan could not be finished", "began to undo", "took back several at once"),
     *("taken back half-way", "nothing of it was left", "undo over", "taken back later"),
     *("undo tried again", "undo could not be planned", "undo refused a lock"),
+    "undo waited for its provider",
     *("undo is held", "a step of it is held"),
     *(f"verdict {outcome}" for outcome in ("failed", "cancelled", "interrupted")),
     *(f"ended {outcome}" for outcome in _OUTCOMES),

@@ -113,9 +113,16 @@ def may_retry(model: Model, root: Task) -> bool:
 
 
 def resolve(model: Model, task: Task, decision: str, handle: str = "") -> bool:
-    """A person's decision about a held task; False when it is refused."""
+    """A person's decision about a held task, or a step of an undo that waits for its
+    next try; False when it is refused."""
     effect = task.effect
-    assert task.state == "held"
+    if task.state != "held":
+        if not undoing.may_be_left(task) or decision != "leave-behind":
+            return False
+        assert effect is not None
+        effect.state = "dropped"
+        undoing.decide(model, task, decision)
+        return True
     doubtful = effect is not None and effect.state == "held"
     if doubtful == (decision in undoing.DECISIONS):
         return False

@@ -76,6 +76,12 @@ UNDO: tuple[tuple[Step, ...], ...] = (
     (*_TO_UNDO, *_REFUSED, _decide("r1/undo0", "watch"),
      _decide("r1/undo0", "undo-again"), *_goes_on(3)),
     (*_TO_UNDO, *_REFUSED, _decide("r1/undo0", "leave-behind"), *_goes_on(1)),
+    # While nobody is there it waits, and that is no try.
+    (*_TO_UNDO, _decide("r1/undo0", "leave-behind"), _work("not sent"),
+     _decide("r1/undo0", "undo-again"), _decide("r1/undo0", "leave-behind"),
+     *_goes_on(1)),
+    (*_TO_UNDO, *((_work("not sent"), _LATER) * 4), *_REFUSED[:4], _work("not sent"),
+     _LATER, *_REFUSED[:2], _decide("r1/undo0", "undo-again"), *_goes_on(3)),
     (*_TO_UNDO[:-1], *((_work("unprepared"), _LATER) * 3), _decide("r1", "undo-again"),
      *_goes_on(3)),
     (*_TO_UNDO[:-1], *((_work("unprepared"), _LATER) * 3),

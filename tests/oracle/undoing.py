@@ -88,6 +88,24 @@ def hold(model: "Model", task: Task) -> None:
     model.happened[f"{what} is held"] += 1
 
 
+def waits_for_provider(model: "Model", task: Task) -> bool:
+    """A step that did not reach its provider waits for that, with the promise that it
+    has: silence is no try (rule 4)."""
+    if task.undoes is None or task.stop:
+        return False
+    _queue(model, task, max(task.tries - task.recoveries, 1))
+    model.happened["undo waited for its provider"] += 1
+    return True
+
+
+def may_be_left(task: Task) -> bool:
+    """A step that was tried, of which nothing was sent, and that waits."""
+    effect = task.effect
+    if task.undoes is None or task.state != "queued" or not task.tries:
+        return False
+    return effect is not None and (effect.state, effect.first_sent) == ("planned", None)
+
+
 def decide(model: "Model", task: Task, decision: str) -> None:
     """A person's decision about that."""
     if decision == "undo-again":

@@ -338,6 +338,9 @@ class Attempt:
             effect.sends.remove(send)
             effect.state = "planned"
             effect.first_sent = effect.sends[0].at if effect.sends else None
+            away = script == "not sent"
+            if away and undoing.waits_for_provider(model, task):
+                return
             if tries(task) < task.command.retry.attempts and not task.stop:
                 try_later(model, task)
             elif task.stop:

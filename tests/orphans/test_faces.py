@@ -2,12 +2,15 @@
 
 import html
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from earmark.commands import CreateTenant
 from earmark.domain.inventory import Provider
+from earmark.domain.orphan import SweepState
 from earmark.domain.settings import Settings
+from earmark.engine.sweep import could_not
 from earmark.store import inventory
 from earmark.web.application import create_app
 from earmark.worker.scheduler import Scheduler
@@ -31,7 +34,6 @@ def page(client: Client, path: str = "/orphans") -> str:
 def test_an_empty_ledger_says_when_each_provider_was_looked_through(
     yard: Yard, client: Client
 ) -> None:
-    assert "Not swept yet." in page(client)
     aws = Provider("aws", "aws", "ec2", "default", {"region": "x"})
     yard.engine.write(lambda tx: inventory.add_provider(tx, aws))
     Scheduler(yard.engine, "w-1", 60).round()
@@ -43,6 +45,39 @@ def test_an_empty_ledger_says_when_each_provider_was_looked_through(
     assert "1 with our mark, 0 orphans open now, 1 of another installation." in shown
     assert "1 of another installation: never touched from here." in shown
     assert "Earmark makes nothing at this kind of provider" in shown
+
+
+def test_before_a_sweep_nothing_is_claimed(yard: Yard, client: Client) -> None:
+    shown = page(client)
+    assert "Not swept yet." in shown
+    assert "Not looked for yet" in shown
+    assert "No sweep of lab has come to its end yet" in shown
+    assert "Nothing is unexplained" not in shown
+    assert "circle-check" not in shown.partition("<main")[2]
+
+
+def test_where_some_were_never_swept_it_says_which(yard: Yard, client: Client) -> None:
+    for name in ("east", "west"):
+        other = Provider(name, name, "lab", "default", {"url": "http://x"})
+        yard.engine.write(partial(inventory.add_provider, new=other))
+    failed = "The connection was refused."
+    yard.engine.write(lambda tx: could_not(tx, "west", SweepState.ERROR, failed))
+    yard.sweep()
+    shown = page(client)
+    assert "Nothing is unexplained where it was looked for" in shown
+    assert "No sweep of east and west has come to its end yet" in shown
+    empty = shown.partition('class="empty"')[2].partition("</div>")[0]
+    assert "circle-check" not in empty
+
+
+def test_where_nothing_is_made_nothing_is_claimed_to_be_explained(
+    yard: Yard, client: Client
+) -> None:
+    at, none = yard.lab.ids[0], "Earmark makes nothing at this kind of provider."
+    yard.engine.write(lambda tx: could_not(tx, at, SweepState.UNSUPPORTED, none))
+    shown = page(client)
+    assert "Nothing to sweep" in shown
+    assert "Nothing is unexplained" not in shown
 
 
 def test_an_orphan_is_shown_with_its_story_and_counted_on_every_page(

@@ -3,8 +3,6 @@
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +10,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
+
+from tests.peers import nursery
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class LabProcess:
         self.options: Mapping[str, str | float | Path] = options
         self.port = 0
         self.url = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: nursery.Forked | None = None
         self._client = httpx.Client(timeout=20, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -84,13 +84,12 @@ class LabProcess:
         """Start the process and return when it accepts connections."""
         assert self._process is None, "the lab runs already"
         self.state.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "earmark.lab"]
-        words += ["--state", str(self.state), "--port", str(self.port)]
+        words = ["--state", str(self.state), "--port", str(self.port)]
         for name, value in self.options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            self._process = nursery.start(
+                nursery.LAB, words, stdout=nursery.PIPE, stderr=log
             )
         try:
             self.url = self._ready_line().removeprefix(READY)

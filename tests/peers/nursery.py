@@ -1,148 +1,192 @@
-"""Starts `earmark` processes quickly: a process that has imported the code already and
-forks. What it starts are processes like any other, with a pid, an environment and a log
-of their own; only the second that the imports take is saved.
+"""Starts `earmark` and labs quickly: a process that has imported the code already and
+forks. What it starts are processes like any other, with a pid, an environment and
+files of their own; only the half second of CPU that the imports take is saved, some
+thousand times in a whole run.
 
-Run as a program it is that process: orders come as JSON lines on its standard input,
-and it says on its standard output what it started and what has ended. It ends, and
-kills what it has started, when its standard input is closed.
+`start` is for tests. Run as a program it is the forking process: orders come as
+packets, with the files of the new process attached, and it says what it started and
+what has ended. It ends, and kills what it has started, when nobody is there any more.
 """
 
+import atexit
+import gc
+import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import ExitStack
+from functools import cache
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any
+
+EARMARK = "earmark"
+LAB = "earmark.lab"
 
 _START_SECONDS = 60.0
+_MOST_BYTES = 1 << 17
+
+#: As `subprocess.Popen` has them.
+File = int | IO[Any]
+PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
 
 
-class Grown:
-    """A process that a nursery started."""
+class Forked:
+    """A process that a nursery started, with what `subprocess.Popen` has for it."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.status: int | None = None
+        self.returncode: int | None = None
         """Its exit code once it has ended, negative for a signal."""
+        self.stdin: IO[bytes] | None = None
+        self.stdout: IO[bytes] | None = None
         self._ended = threading.Event()
 
     def end(self, status: int) -> None:
         """It has ended, and is reaped."""
-        self.status = status
+        self.returncode = status
         self._ended.set()
 
-    def running(self) -> bool:
-        """True while it has not ended."""
-        return not self._ended.is_set()
+    def poll(self) -> int | None:
+        """Its exit code, or None while it has not ended."""
+        return self.returncode
 
-    def signal(self, number: signal.Signals) -> None:
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; raises `subprocess.TimeoutExpired`."""
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal; nothing happens once it has ended."""
-        if self.running():
+        if self.poll() is None:
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:
                 return
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for its end; False when it has not come by then."""
-        return self._ended.wait(seconds)
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
 
 
-class Nursery:
+def start(
+    program: str,
+    words: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: File = DEVNULL,
+    stdout: File = DEVNULL,
+    stderr: File = DEVNULL,
+) -> Forked:
+    """Start `EARMARK` or `LAB` with these words; all else is as for `Popen`."""
+    return _nursery().start(program, words, env or os.environ, stdin, stdout, stderr)
+
+
+@cache
+def _nursery() -> "_Nursery":
+    nursery = _Nursery()
+    atexit.register(nursery.close)
+    return nursery
+
+
+class _Nursery:
     """The forking process, and what it has started."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.peers.nursery"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._started: SimpleQueue[Grown] = SimpleQueue()
-        self._all: dict[int, Grown] = {}
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        self._started: SimpleQueue[Forked | None] = SimpleQueue()
+        self._all: dict[int, Forked] = {}
         self._lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def start(
-        self, words: Sequence[str], environment: Mapping[str, str], log: Path
-    ) -> Grown:
-        """Start `earmark WORDS`; what it says goes to the end of `log`."""
-        order = {"words": words, "environment": environment, "log": str(log)}
-        assert self._process.stdin is not None
-        with self._lock:
-            self._process.stdin.write(json.dumps(order, default=list) + "\n")
-            self._process.stdin.flush()
-            return self._started.get(timeout=_START_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
+        program: str,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        stdin: File,
+        stdout: File,
+        stderr: File,
+    ) -> Forked:
+        order = {"program": program, "words": words, "env": dict(env)}
+        packet = json.dumps(order | {"cwd": os.getcwd()}).encode()
+        to = out = None
+        with ExitStack() as stack:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            stack.callback(os.close, nothing)
+            theirs = []
+            for number, file in enumerate((stdin, stdout, stderr)):
+                if file == PIPE:
+                    reads, writes = os.pipe()
+                    child, ours = (reads, writes) if number == 0 else (writes, reads)
+                    stack.callback(os.close, child)
+                    if number == 0:
+                        to = os.fdopen(ours, "wb", buffering=0)
+                    else:
+                        out = os.fdopen(ours, "rb")
+                    theirs.append(child)
+                elif file == STDOUT:
+                    theirs.append(theirs[1])
+                elif file == DEVNULL:
+                    theirs.append(nothing)
+                else:
+                    theirs.append(file if isinstance(file, int) else file.fileno())
+            with self._lock:
+                socket.send_fds(self._socket, [packet], theirs)
+                forked = self._started.get(timeout=_START_SECONDS)
+        assert forked is not None, "the nursery has ended"
+        forked.stdin, forked.stdout = to, out
+        return forked
+
+    def close(self) -> None:
+        """End it, and what it has started."""
+        self._socket.shutdown(socket.SHUT_WR)
         self._process.wait(20)
         self._reader.join(20)
-        self._process.stdout.close()
+        self._socket.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said = json.loads(line)
+        while packet := self._socket.recv(_MOST_BYTES):
+            said = json.loads(packet)
             if "started" in said:
-                grown = Grown(said["started"])
-                self._all[grown.pid] = grown
-                self._started.put(grown)
+                forked = Forked(said["started"])
+                self._all[forked.pid] = forked
+                self._started.put(forked)
             else:
-                # Said only after its start, which the same process wrote before.
+                # Said only after its start, by the same process.
                 self._all.pop(said["ended"]).end(said["status"])
+        self._started.put(None)
 
 
-def _tell(**said: Any) -> None:
-    # One write, whole: the signal handler's must not end up inside another.
-    os.write(1, json.dumps(said).encode() + b"\n")
-
-
-def _become(order: Mapping[str, Any]) -> None:
-    """In the child: be that program, and end with it."""
-    from earmark.app import main
-
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for ours, theirs in ((0, nothing), (1, log), (2, log)):
-        os.dup2(theirs, ours)
-    os.environ.update(order["environment"])
-    sys.argv = ["earmark", *order["words"]]
-    status = 70
-    try:
-        status = main()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _nurse() -> None:
-    """Serve orders until there are no more."""
+def _nurse(door: socket.socket) -> int:
+    """Serve orders until there are no more; in a child, be what was ordered."""
     import earmark.app
     import earmark.commands
-    import earmark.providers.lab
+    import earmark.lab.server
     import earmark.web.app
     import earmark.worker.process  # noqa: F401 - so that the children have it
+    from earmark.providers.registry import load_connectors
 
-    alone = threading.active_count() == 1
-    assert alone, "a fork copies no threads, and what they had locked stays locked"
+    load_connectors()
+    assert threading.active_count() == 1, "a fork copies no threads, but their locks"
+    gc.freeze()
     alive: set[int] = set()
 
     def reap(*_: object) -> None:
@@ -151,28 +195,66 @@ def _nurse() -> None:
             if pid == 0:
                 return
             alive.discard(pid)
-            _tell(ended=pid, status=os.waitstatus_to_exitcode(status))
+            _tell(door, ended=pid, status=os.waitstatus_to_exitcode(status))
 
     signal.signal(signal.SIGCHLD, reap)
-    for line in sys.stdin:
+    while True:
+        packet, files, _, _ = socket.recv_fds(door, _MOST_BYTES, 3)
+        if not packet:
+            break
         # A child must be known as started before its end can be told.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-            _become(json.loads(line))
+            door.close()
+            return _become(json.loads(packet), files)
         alive.add(pid)
-        _tell(started=pid)
+        for file in set(files):
+            os.close(file)
+        _tell(door, started=pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
-    while alive:
-        pid, status = os.wait()
-        alive.discard(pid)
-        _tell(ended=pid, status=os.waitstatus_to_exitcode(status))
+    for pid in alive:
+        os.waitpid(pid, 0)
+    return 0
+
+
+def _become(order: Mapping[str, Any], files: Sequence[int]) -> int:
+    """In the child: be that program, with its own files and environment."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    for file in set(files):
+        os.close(file)
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
+    out = io.BufferedWriter(io.FileIO(1, "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(out, encoding="utf-8")
+    err = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(
+        err, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(order["cwd"])
+    asked = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [folder for folder in asked if folder not in sys.path]
+    sys.argv = [order["program"], *order["words"]]
+    if order["program"] == LAB:
+        from earmark.lab.__main__ import main as lab
+
+        return lab()
+    from earmark.app import main as earmark
+
+    return earmark()
+
+
+def _tell(door: socket.socket, **said: Any) -> None:
+    # One packet, whole: the signal handler's cannot end up inside another.
+    door.send(json.dumps(said).encode())
 
 
 if __name__ == "__main__":
-    _nurse()
+    sys.exit(_nurse(socket.socket(fileno=int(sys.argv[1]))))

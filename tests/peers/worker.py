@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from earmark.domain.settings import Settings
+from tests.peers import nursery
 
 
 class WorkerProcess:
@@ -44,10 +43,11 @@ class WorkerProcess:
             "EARMARK_CRASH_AT": crash_at,
             "EARMARK_STOP_AT": stop_at,
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "earmark", "worker", "--zone", zone],
+        self._process = nursery.start(
+            nursery.EARMARK,
+            ["worker", "--zone", zone],
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=nursery.PIPE,
             stderr=self._log,
         )
 

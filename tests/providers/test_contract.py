@@ -25,6 +25,8 @@ from tests.providers.wire import (
     silent,
 )
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "0198c0de-0000-7000-8000-000000000001"
 
 

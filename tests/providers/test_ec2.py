@@ -31,6 +31,8 @@ from tests.providers.conftest import KINDS
 from tests.providers.sites import Kind, Site
 from tests.providers.wire import ClosedPort, WireServer, always, answering
 
+pytestmark = pytest.mark.slow
+
 EC2 = KINDS["ec2"]
 TOKEN = "t"
 

@@ -125,6 +125,18 @@ def test_a_forgotten_deletion_is_seen_by_its_state(
     assert isinstance(images.deletions([found.id])[found.id], Done)
 
 
+def test_a_forgotten_deletion_that_failed_says_what_it_waits_for(
+    lab: LabProcess, images: Images
+) -> None:
+    """It may still be under way for all that anybody can tell: no end is invented."""
+    for fault in ("fail-task", "forget-task"):
+        lab.fault(fault, "image.delete")
+    job = images.delete(image_of(lab, "cache01"), token=token())
+    stands = images.deletions([job])[job]
+    assert isinstance(stands, Running)
+    assert "no job" in stands.message
+
+
 def test_an_image_that_lists_lack_still_exists(lab: LabProcess, images: Images) -> None:
     lab.fault("list-lag", times=None, seconds=60)
     assert images.exists(image_of(lab, "cache01"))

@@ -17,8 +17,8 @@ from earmark.store import tasks as rows
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders, task_log, tasks
 from earmark.testing import invariants
-from tests.peers.lab import eventually
-from tests.soak import compare
+from tests.peers.lab import LabProcess, eventually
+from tests.soak import compare, patience
 from tests.soak.estate import Estate
 from tests.soak.people import People
 
@@ -80,12 +80,17 @@ def held(engine: Engine, at: compare.AtLab) -> tuple[Counter[str], list[str]]:
     return causes, wrong
 
 
-def ended(estate: Estate) -> list[str]:
-    """Wait until everything has ended or is held; tells what has not."""
-    engine, lab = estate.engine, estate.lab
+def ended(engine: Engine, lab: LabProcess) -> list[str]:
+    """Wait until everything has ended or is held; tells what has not. What waits for a
+    state that a forgotten job was to bring about is not waited for: its patience is
+    spent at once."""
+    aged: set[str] = set()
 
     def calm() -> bool:
-        return not invariants.unended(engine) and compare.quiet(lab)
+        if not compare.quiet(lab):
+            return False
+        aged.update(patience.spend(engine, compare.forgotten(lab) - aged))
+        return not invariants.unended(engine)
 
     with suppress(AssertionError):  # told below
         eventually(calm, seconds=_CALM_SECONDS)

@@ -89,7 +89,7 @@ def _run(which: Which, url: str, folder: Path) -> Report:
         storm.calm()
         report.wrong += people.in_vain()
         report.wrong += audit.silent(estate.engine)
-        report.wrong += audit.ended(estate)
+        report.wrong += audit.ended(estate.engine, estate.lab)
         report.wrong += audit.overdue(estate.engine)
         report.wrong += _audited(estate, people, report)
         report.wrong += [f"not final: {what}" for what in finals.look()]

@@ -63,10 +63,14 @@ def look(lab: LabProcess) -> AtLab:
         name: {it["id"]: it for it in lab.call("GET", f"/{name}").json()[name]}
         for name in ("vms", "images", "templates", "tenants", "snapshots")
     }
+    return AtLab(lists, tuple(lab.effects()), forgotten(lab))
+
+
+def forgotten(lab: LabProcess) -> frozenset[str]:
+    """The tokens of the jobs that a lab was told to forget."""
     hidden = "SELECT token FROM tasks WHERE hidden AND token IS NOT NULL"
     with closing(sqlite3.connect(lab.state / "lab.sqlite")) as site:
-        forgotten = frozenset(token for (token,) in site.execute(hidden))
-    return AtLab(lists, tuple(lab.effects()), forgotten)
+        return frozenset(token for (token,) in site.execute(hidden))
 
 
 def quiet(lab: LabProcess) -> bool:

@@ -3,7 +3,9 @@ SQLite file or on PostgreSQL by way of proxies, each process by its own."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -16,8 +18,9 @@ import httpx
 from earmark.app import open_engine
 from earmark.domain.settings import Settings
 from tests.acceptance.house import House
+from tests.peers import nursery
 from tests.peers.lab import LabProcess, eventually
-from tests.peers.nursery import Grown, Nursery
+from tests.peers.nursery import Forked
 from tests.peers.pg_proxy import PostgresProxy
 from tests.soak import fleet
 from tests.soak.deeds import WEB, WORKERS
@@ -53,7 +56,7 @@ class Estate:
         )
         self.on_sqlite = url.startswith("sqlite")
         self.proxies: list[PostgresProxy] = []
-        self.slots: list[Grown | None] = [None] * (WORKERS + 1)
+        self.slots: list[Forked | None] = [None] * (WORKERS + 1)
         self.down_until = [0.0] * (WORKERS + 1)
         self.alone: Counter[str] = Counter()
         """How processes ended by themselves."""
@@ -74,7 +77,6 @@ class Estate:
             house = House(self.engine, self.settings, self.lab, self.log)
             self.house = stack.enter_context(house)
             self.house.add_lab()
-            self._nursery = stack.enter_context(Nursery())
             self.all_up()
             self._stack = stack.pop_all()
         return self
@@ -96,10 +98,10 @@ class Estate:
 
     def keep_up(self) -> None:
         """Begin again what has ended, as the supervisor would."""
-        for slot, grown in enumerate(self.slots):
-            if grown is not None and not grown.running():
-                if grown.pid not in self._killed:
-                    self.alone[f"{_name(slot)}: {grown.status}"] += 1
+        for slot, process in enumerate(self.slots):
+            if process is not None and process.poll() is not None:
+                if process.pid not in self._killed:
+                    self.alone[f"{_name(slot)}: {process.returncode}"] += 1
                 self.slots[slot] = None
             if self.slots[slot] is None and time.monotonic() >= self.down_until[slot]:
                 self.slots[slot] = self._start(slot)
@@ -112,26 +114,29 @@ class Estate:
 
     def kill(self, slot: int, down: float = 0.0) -> None:
         """SIGKILL what is there, if it is, and leave it down for so many seconds."""
-        grown = self.slots[slot]
-        if grown is None:
+        process = self.slots[slot]
+        if process is None:
             return
-        self._killed.add(grown.pid)
-        grown.signal(signal.SIGKILL)
-        grown.wait(_END_SECONDS)
+        self._killed.add(process.pid)
+        process.kill()
+        process.wait(_END_SECONDS)
         self.slots[slot] = None
         self.down_until[slot] = time.monotonic() + down
 
     def stop_workers(self) -> list[str]:
         """Ask the workers to end, and the web; tells what did not end well."""
         asked = [(slot, it) for slot, it in enumerate(self.slots) if it is not None]
-        for _, grown in asked:
-            grown.signal(signal.SIGTERM)
+        for _, process in asked:
+            process.terminate()
         wrong = []
-        for slot, grown in asked:
-            if not grown.wait(_END_SECONDS):
-                wrong.append(f"left over: {_name(slot)} {grown.pid} does not end")
-            elif grown.status not in (0, _REPLACE):
-                wrong.append(f"left over: {_name(slot)} ended with {grown.status}")
+        for slot, process in asked:
+            try:
+                status = process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                wrong.append(f"left over: {_name(slot)} {process.pid} does not end")
+            else:
+                if status not in (0, _REPLACE):
+                    wrong.append(f"left over: {_name(slot)} ended with {status}")
             self.slots[slot] = None
         return wrong
 
@@ -146,10 +151,11 @@ class Estate:
             if int(what.rpartition(" ")[2]) not in known
         ]
 
-    def _start(self, slot: int) -> Grown:
+    def _start(self, slot: int) -> Forked:
         settings = self.settings
         url = self.proxies[slot].url if self.proxies else settings.database_url
         environment = {
+            **os.environ,
             "EARMARK_DATABASE_URL": url,
             "EARMARK_SECRET_KEY_FILE": str(settings.key_file),
             "EARMARK_BEAT_SECONDS": str(settings.beat_seconds),
@@ -160,7 +166,10 @@ class Estate:
         words = ["web", "--bind", self.web_url.removeprefix("http://")]
         if slot != WEB:
             words = ["worker"]
-        return self._nursery.start(words, environment, self.log)
+        with self.log.open("ab") as log:
+            return nursery.start(
+                nursery.EARMARK, words, env=environment, stdout=log, stderr=log
+            )
 
 
 def _name(slot: int) -> str:

@@ -130,10 +130,10 @@ class Storm:
         self._lab_down = False
 
     def _stop_worker(self, slot: int, seconds: float) -> None:
-        grown = self._estate.slots[slot]
-        if grown is not None:
-            grown.signal(signal.SIGSTOP)
-            self._in(seconds, lambda: grown.signal(signal.SIGCONT))
+        process = self._estate.slots[slot]
+        if process is not None:
+            process.send_signal(signal.SIGSTOP)
+            self._in(seconds, lambda: process.send_signal(signal.SIGCONT))
 
     def _hold(self, seconds: float) -> None:
         """What a backup does to SQLite, or another program on the same file."""

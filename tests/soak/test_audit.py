@@ -3,15 +3,16 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from earmark.commands import AddVmTemplate, CreateTenant, PowerOff
+from earmark.commands import AddVmTemplate, CreateTenant, PowerOff, RemoveVm
 from earmark.store.database import Transaction
 from earmark.store.schema import placeholders
 from tests.acceptance.house import House
-from tests.soak import compare
+from tests.soak import audit, compare
 from tests.soak.houses import fresh_house
 
 pytestmark = pytest.mark.slow
@@ -131,3 +132,19 @@ def test_what_was_taken_back_and_is_there_is_found(worked: House) -> None:
         ):
             assert "unexplained" not in _found(worked)
     assert _found(worked) == ""
+
+
+def test_what_waits_for_a_forgotten_job_that_failed_ends_in_this_run(
+    tmp_path: Path,
+) -> None:
+    """Its state may still be reached for all that anybody can tell, so it waits for ten
+    minutes; a soak does not."""
+    url = f"sqlite:///{tmp_path / 'earmark.db'}"
+    with fresh_house(url, tmp_path / "house") as house:
+        for fault in ("forget-task", "fail-task"):
+            house.lab.fault(fault, verb="image.delete", times=1)
+        house.worker()
+        task = house.ask(RemoveVm(vm="cache01"))
+        assert audit.ended(house.engine, house.lab) == []
+        over = house.end_of(task)
+        assert "not so 10 minutes" in over.message, house.story(task)

@@ -15,6 +15,8 @@ from earmark.store.database import Transaction
 from earmark.web.reading import tasks as reading
 from tests.store.test_queue import KNOWN, put, row
 
+pytestmark = pytest.mark.slow
+
 MANY = 3000
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 ENDED: dict[str, Any] = {

@@ -321,6 +321,22 @@ class GuessesNotSent(MakeMarkedThing):
             raise NotSent("The connection broke.") from error
 
 
+class GivesUpPolling(MakeThing):
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        try:
+            return super().poll(ctx, job)
+        except TimeoutError:
+            return Failed("Acme did not answer.")
+
+
+class GivesUpLooking(MakeThing):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        try:
+            return super().find(ctx)
+        except TimeoutError:
+            return []
+
+
 class AsksTwice(MakeMarkedThing):
     def send(self, ctx: Ctx) -> str:
         try:

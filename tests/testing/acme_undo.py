@@ -95,3 +95,48 @@ class PutThing(MakeNamedThing):
 class PutPair(UndoesByName):
     def child(self, name: str) -> Command[Any]:
         return PutThing(provider=self.provider, name=name)
+
+
+class MakeUndoneBadly(MakeThing):
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        raise NameError("RemoveThings")
+
+
+class RemoveBadly(RemoveThing):
+    def prepare(self, ctx: Ctx) -> Any:
+        raise KeyError("thing")
+
+
+class RemoveNothing(RemoveThing):
+    """Deletes nothing, and says that it is gone."""
+
+    def send(self, ctx: Ctx) -> str:
+        return self.thing
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return Done(job)
+
+
+class MakeUndoneByBadStep(MakeThing):
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        return RemoveBadly(provider=self.provider, thing=job)
+
+
+class MakeUndoneByNothing(MakeThing):
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        return RemoveNothing(provider=self.provider, thing=job)
+
+
+class UndoRaises(UndoesByName):
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneBadly(provider=self.provider, name=name)
+
+
+class StepBackRaises(UndoesByName):
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneByBadStep(provider=self.provider, name=name)
+
+
+class UndoesNothing(UndoesByName):
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneByNothing(provider=self.provider, name=name)

@@ -14,6 +14,8 @@ from earmark.testing.trials import trials_of
 from tests.testing import acme, acme_undo
 from tests.testing.acme import FakeAcme
 
+pytestmark = pytest.mark.slow
+
 RIGHT = (
     acme.MakeThing(),
     acme.MakeMarkedThing(),
@@ -27,6 +29,7 @@ WRONG = (
     (acme.GuessesRefused(), Mistake.GUESSES),
     (acme.GuessesNotSent(), Mistake.GUESSES),
     (acme.AsksTwice(), Mistake.GUESSES),
+    (acme.GivesUpPolling(), Mistake.GUESSES),
     (acme.ForgetsUndo(), Mistake.NO_UNDO),
     (acme.ForgetsUndoAlone(), Mistake.NO_UNDO),
     (acme.FindsByName(), Mistake.BY_NAME),
@@ -34,6 +37,9 @@ WRONG = (
     (acme.Hopes(), Mistake.DOUBLED),
     (acme.SeesNothing(), Mistake.NOT_FOUND),
     (acme.SeesNoName(), Mistake.NOT_FOUND),
+    (acme_undo.UndoRaises(), Mistake.UNDO_FAILS),
+    (acme_undo.StepBackRaises(), Mistake.UNDO_FAILS),
+    (acme_undo.UndoesNothing(), Mistake.UNDO_VOID),
     (acme_undo.UndoesByName(), Mistake.NOT_OWN),
     (acme_undo.UndoesByPlace(), Mistake.NOT_OWN),
 )
@@ -138,6 +144,14 @@ def test_what_is_there_and_never_adopted_is_found_and_named(
     assert "Found(…, mark=…)" in str(report)
 
 
+def test_a_look_that_takes_silence_for_absence_is_found_and_named() -> None:
+    command, world = acme.GivesUpLooking(), FakeAcme()
+    report = verify(command, world=world, replay="lose=1 cut=1", check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.GUESSES
+    assert "GivesUpLooking.find returned list" in finding.text
+
+
 RIGHTLY_HELD = (
     (acme.MakeThingBlindly(), "lose=1"),
     (acme.MakeThingAmongOthers(), "lose=1"),
@@ -202,7 +216,7 @@ def test_many_mistakes_fit_a_screen() -> None:
 
 class NeverEnds(acme.MakeThing):
     def poll(self, ctx: Ctx, job: str) -> Any:
-        return Running(50)
+        return Running(50, "on it for ever")
 
 
 def test_what_does_not_end_undisturbed_is_said_at_once() -> None:
@@ -221,6 +235,44 @@ def test_what_does_not_go_well_undisturbed_is_said_at_once() -> None:
     (finding,) = report.findings
     assert (report.schedules, finding.mistake) == (1, Mistake.ENDS_BADLY)
     assert "nothing fits" in finding.text
+
+
+class Misspelt(acme.MakeMarkedThing):
+    def send(self, ctx: Ctx) -> Any:
+        return ctx.connect(acme.Things).craete(self.name)  # type: ignore[attr-defined]
+
+
+def test_what_is_held_undisturbed_is_said_at_once() -> None:
+    """A command that never works keeps no promise."""
+    report = verify(Misspelt(), world=FakeAcme(), check=False)
+    (finding,) = report.findings
+    assert (report.schedules, finding.mistake) == (1, Mistake.ENDS_BADLY)
+    assert "Misspelt.send raised AttributeError" in finding.text
+
+
+class ForgetsReturn(acme.MakeThing):
+    def send(self, ctx: Ctx) -> Any:
+        super().send(ctx)
+
+
+def test_an_answer_that_is_thrown_away_is_said_at_once() -> None:
+    """It is found again each time, and costs a question each time."""
+    report = verify(
+        ForgetsReturn(), world=FakeAcme(), replay="undisturbed", check=False
+    )
+    (finding,) = report.findings
+    assert "returned None instead of the provider's handle" in finding.text
+
+
+def test_what_never_ends_says_whose_it_is_and_what_it_waits_for() -> None:
+    class Pair(acme.MakePair):
+        def child(self, name: str) -> Command[Any]:
+            return NeverEnds(provider=self.provider, name=name)
+
+    report = verify(Pair(), world=FakeAcme(), check=False)
+    (finding,) = report.findings
+    assert (finding.mistake, finding.command) == (Mistake.UNENDED, "NeverEnds")
+    assert "NeverEnds is waiting: on it for ever" in finding.text
 
 
 class TwoSites(acme.MakePair):

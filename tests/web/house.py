@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +20,7 @@ from earmark.domain.inventory import Provider
 from earmark.domain.settings import Settings
 from earmark.engine.enqueue import transact
 from earmark.engine.wait import wait
+from tests.peers import nursery
 from tests.peers.lab import PASSWORD, LabProcess
 
 READY_SECONDS = 30
@@ -33,20 +32,20 @@ class Program:
     def __init__(
         self, words: list[str], environment: Mapping[str, str], log: Path
     ) -> None:
-        self._words = [sys.executable, "-m", "earmark", *words]
+        self._words = words
         self._environment = {**os.environ, **environment}
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: nursery.Forked | None = None
         self.said = ""
 
     def start(self) -> None:
         assert self._process is None, "it runs already"
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = nursery.start(
+                nursery.EARMARK,
                 self._words,
                 env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=nursery.PIPE,
                 stderr=log,
             )
         assert self._process.stdout is not None

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from earmark.domain.orphan import OrphanState
+from earmark.domain.orphan import OrphanState, SweepState
 from earmark.engine.pace import Expected
 from earmark.web.orphans import (
     DecidedOrphansPage,
     DestroyPage,
     Ledger,
     OrphansPage,
+    SweepView,
 )
 from earmark.web.pages import (
     NotificationsPage,
@@ -28,6 +29,7 @@ from earmark.web.pages import (
 from earmark.web.task_lists import TaskFilters, TasksPage
 from earmark.web.views import (
     NotificationView,
+    ProviderRef,
     Ref,
     TaskError,
     TaskView,
@@ -162,6 +164,9 @@ DECIDED = (
     ),
     replace(ORPHANS[1], id="o3", state=OrphanState.GONE, decided_at=ago(days=1)),
 )
+NOT_SWEPT = SweepView(
+    ProviderRef("west", "Lab west", "lab"), SweepState.NEVER, None, "Not swept yet.", 0
+)
 FILTERS = TaskFilters(q="web", object="vm:web-01", user="ada", since="2026-11-01T00:00")
 
 
@@ -216,6 +221,12 @@ STATES: Mapping[str, Page] = {
     "providers-none": ProvidersPage((), "key-1"),
     "orphans-none": OrphansPage(
         Ledger((), (), 0, (replace(SWEEPS[0], young=2),)), "key-1"
+    ),
+    "orphans-not-looked-for": OrphansPage(
+        Ledger((), (), 0, (NOT_SWEPT, SWEEPS[1])), "key-1"
+    ),
+    "orphans-not-looked-for-everywhere": OrphansPage(
+        Ledger((), (), 0, (SWEEPS[0], NOT_SWEPT)), "key-1"
     ),
     "orphans-no-provider": OrphansPage(Ledger((), (), 0, ()), "key-1"),
     "orphan-destroy": DestroyPage(ORPHANS[0], "key-1"),

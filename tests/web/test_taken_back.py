@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from earmark.domain.errors import NotSent
 from earmark.domain.outcome import Running
 from earmark.domain.task import Task
 from earmark.store import tasks
@@ -73,3 +74,29 @@ def test_what_could_not_be_done_leads_back_to_its_task(desk: Desk, root: Task) -
     assert back in desk.page(f"/tasks/{root.id}/resolve?decision=watch", 404)
     assert "Back to the task" not in desk.send("/tasks/none/cancel", 404)
     assert "Back to the task" not in desk.page("/tasks/none", 404)
+
+
+def test_a_step_that_waits_for_its_provider_can_be_left_behind(desk: Desk) -> None:
+    stage = desk.stage
+
+    def send(what: str, ctx: Any) -> str:
+        if what == "-a":
+            raise NotSent("nobody there")
+        return undoing._bad_is_refused(what, ctx)
+
+    for command in undoing.ALL:
+        stage.engine.commands.register(command)
+    stage.world.on_send = send
+    root = stage.ask(undoing.tower("a>bad"))
+    stage.work()
+    (step,) = [task for task in stage.tasks() if task.undoes_id]
+    path = f"/tasks/{step.id}"
+    page = unescape(main_of(desk.page(path)))
+    assert "You need not wait." in page
+    assert "This needs you." not in page
+    assert [it["decision"] for it in desk.json(path)["choices"]] == ["leave-behind"]
+    assert "Leave it behind" in desk.page(f"{path}/resolve?decision=leave-behind")
+    desk.send(f"{path}/resolve", decision="leave-behind")
+    assert stage.task(step).outcome == "interrupted"
+    stage.work()
+    assert stage.task(root).outcome == "failed"

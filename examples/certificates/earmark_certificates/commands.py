@@ -64,9 +64,10 @@ class Install(ExternalJob[str]):
         return issued.fingerprint
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
+        ours = ctx.results.of("certificate", Finalize).fingerprint
         site = ctx.connect(Balancers).site(self.balancer, self.host)
-        served = site is not None and site["fingerprint"] == ctx.request
-        return [Found(ctx.request)] if served else []
+        served = site is not None and site["fingerprint"] == ours
+        return [Found(ours)] if served else []
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         site = ctx.connect(Balancers).site(self.balancer, self.host)

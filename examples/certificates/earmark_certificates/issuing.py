@@ -176,18 +176,21 @@ class WithdrawChallenge(ExternalJob[str]):
     challenge: str = ""
 
     def prepare(self, ctx: Ctx) -> Any:
-        name = self.challenge or ctx.results.of("publish", PublishChallenge)
+        name = self._name(ctx)
         if ctx.connect(Balancers).challenge(name) is None:
             return Done(name, "it is gone already")
         return name
+
+    def _name(self, ctx: Ctx) -> str:
+        return self.challenge or ctx.results.of("publish", PublishChallenge)
 
     def send(self, ctx: Ctx) -> str:
         ctx.connect(Balancers).withdraw(ctx.request, our_token=ctx.token)
         return str(ctx.request)
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
-        there = ctx.connect(Balancers).challenge(ctx.request)
-        return [] if there else [Found(ctx.request)]
+        name = self._name(ctx)
+        return [] if ctx.connect(Balancers).challenge(name) else [Found(name)]
 
     def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
         there = ctx.connect(Balancers).challenge(job)
@@ -217,7 +220,7 @@ class Respond(ExternalJob[str]):
         return str(ctx.request["job"])
 
     def find(self, ctx: Ctx) -> Sequence[Found]:
-        job = ctx.request["job"]
+        job = ctx.results.of("order", NewOrder).authorization
         authorization = ctx.connect(Acme).authorization(job)
         challenge = _http_challenge(authorization)
         if challenge is None or challenge["status"] == "pending":

@@ -121,7 +121,8 @@ def add(
         print_json(provider_document(provider))
     else:
         click.echo(
-            f"Added {name}. What it has is being fetched; its VMs: earmark vms ls"
+            f"Added {name}, and asked what it has. How it answers: earmark providers "
+            "ls. VMs, if its kind has any: earmark vms ls"
         )
     return Exit.OK
 

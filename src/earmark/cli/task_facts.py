@@ -7,6 +7,7 @@ from earmark.cli.documents import case_document, task_document
 from earmark.cli.finding import find
 from earmark.cli.output import moment, print_facts, print_json, print_rows
 from earmark.cli.session import Session, pass_session
+from earmark.domain.states import TaskState
 from earmark.engine import cancel
 from earmark.engine.browse import TaskFace, face
 from earmark.engine.cancel import Offer
@@ -50,10 +51,11 @@ def show(session: Session, task_id: str, as_json: bool) -> None:
 
 
 def print_case(held: Case) -> None:
-    """What is known of a held task, and what can be decided about it."""
+    """What is known of a held task, or of a step of an undo that waits, and what can be
+    decided about it."""
     effect = held.effect
     facts = {
-        "held": held.task.title,
+        "held" if held.task.state is TaskState.HELD else "waits": held.task.title,
         "task": held.task.id,
         "why": held.task.message,
     }

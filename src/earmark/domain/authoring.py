@@ -32,8 +32,9 @@ class Results(Protocol):
     """Typed results of finished predecessors, or of all children in `finish`."""
 
     def of(self, key: str, kind: type[Returns[R]]) -> R:
-        """The result of the child with that key. Raises `BadInput` when there is no
-        such child, or it has not ended well."""
+        """The result of the child with that key. Raises `BadInput`, which says what to
+        write, when there is no such child, or the one that reads is not planned `after`
+        it."""
         ...
 
     def keys(self) -> Sequence[str]:
@@ -167,7 +168,7 @@ class Ctx(Protocol):
 
     @property
     def request(self) -> Any:
-        """What `prepare` returned, the same in every send."""
+        """What `prepare` returned, the same in every send, and to `find` and `poll`."""
         ...
 
     @property

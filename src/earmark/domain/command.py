@@ -175,7 +175,13 @@ class ExternalJob(Command[R]):
     @abstractmethod
     def find(self, ctx: Ctx) -> Sequence[Found]:
         """Every candidate for the effect of `ctx.token`. Finding none is an answer;
-        raise when the provider could not be asked."""
+        raise when the provider could not be asked.
+
+        `ctx.request` is there as in `send`. If the store was put back to a copy that
+        does not know it, asking for it runs `prepare` again, which must only read; a
+        `Done` of that ends the `find`. One that asks with the command's own fields, the
+        token and `ctx.results` can answer even then.
+        """
 
     @abstractmethod
     def poll(self, ctx: Ctx, job: str) -> Running | Done[R] | Failed:

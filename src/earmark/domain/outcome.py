@@ -55,9 +55,10 @@ class Undone:
 
     `token` and `job`: what it was asked for with, and the provider's handle of it.
     `mark`: the whole text of our mark, as `ctx.mark` was in its `send`. `request`: what
-    `prepare` returned. `result`: what its job returned; None when that did not end
-    well, so that something may be there half-way, or nothing. `listed_at`: from when
-    on the provider's lists show what is there of it.
+    `prepare` returned; None also of what was only found, after the store was put back
+    to a copy that does not know it. `result`: what its job returned; None when that did
+    not end well, so that something may be there half-way, or nothing. `listed_at`: from
+    when on the provider's lists show what is there of it.
     """
 
     token: str

@@ -26,6 +26,7 @@ from earmark.engine.again import promise_again, tries_of, try_later
 from earmark.engine.boundary import boundary
 from earmark.engine.doubt import raise_doubt
 from earmark.engine.end import End
+from earmark.engine.not_undone import wait_for_provider
 from earmark.engine.runtime import Engine
 from earmark.engine.told import told
 from earmark.engine.wake import drop, end
@@ -80,7 +81,8 @@ class Sent:
     def not_sent(self, error: NotSent | Throttled) -> None:
         """No byte left, or the provider says that it did nothing.
 
-        Planned again, unless an earlier send is unexplained or the task is to stop.
+        Planned again, unless an earlier send is unexplained or the task is to stop; a
+        step of an undo as long as its provider is away.
         """
         said = told(error)
         if self.in_doubt_before:
@@ -100,6 +102,9 @@ class Sent:
             )
             text = f"Nothing was sent: {said}"
             self._witness(tx, "not-sent", text)
+            if wait_for_provider(tx, task, error, text):
+                placeholders.unwitness_repeated(tx, self.effect_id, self.nonce)
+                return
             journal.log(tx, task.id, text, "warning")
             tries = tries_of(task)
             if tries < self.command.retry.attempts and not task.stop_requested:

@@ -15,7 +15,7 @@ from earmark.domain.secret import Secret
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.authored import clean
 from earmark.engine.enqueue import open_tx
-from earmark.engine.results import TaskResults
+from earmark.engine.results import TaskResults, of_predecessors
 from earmark.engine.runtime import Engine
 from earmark.store import inventory, journal, tasks
 from earmark.store.database import Transaction
@@ -77,9 +77,7 @@ class EngineCtx:
     @property
     def results(self) -> TaskResults:
         """Results of what this child came after."""
-        return TaskResults(
-            self.engine.read(lambda tx: tasks.needed_by(tx, self.task.id))
-        )
+        return of_predecessors(self.engine, self.task)
 
     @property
     def cancelled(self) -> bool:

@@ -52,6 +52,18 @@ def hold_task(tx: Transaction, task: Task, effect: Placeholder, why: str) -> Non
     journal.note(tx, "engine", "hold", task.id, why=why)
 
 
+def ask_first(
+    tx: Transaction, task: Task, effect: Placeholder, why: str, pause: timedelta
+) -> None:
+    """What was cleared to be sent again did not come to that, for a task whose family
+    is locked: after the pause its provider is asked about it once more."""
+    soon = tx.now + pause
+    placeholders.change(tx, effect, resend=False, next_check_at=soon)
+    if not journal.says(tx, task.id, why):
+        journal.log(tx, task.id, why, "warning")
+    tasks.rest(tx, task, message=why)
+
+
 def _still_held(tx: Transaction, task: Task, effect: Placeholder, why: str) -> None:
     """What a person decided could not be carried out: they decide again."""
     placeholders.change(tx, effect, next_check_at=None, decision=None)

@@ -13,14 +13,14 @@ from earmark.domain.deadline import Deadline
 from earmark.domain.errors import (
     CommitUnknown,
     EarmarkError,
-    NotSent,
     Stale,
     Unavailable,
 )
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine import describe
-from earmark.engine.ctx import EngineCtx
+from earmark.engine.asking import AskingCtx, knows_request
+from earmark.engine.away import unreachable
 from earmark.engine.doubt import hold
 from earmark.engine.runtime import Engine
 from earmark.engine.told import told
@@ -57,9 +57,14 @@ class Check:
         self.made: Sequence[Send] = ()
         self.asked_at = datetime.min.replace(tzinfo=UTC)
 
-    def ctx(self, deadline: Deadline) -> EngineCtx:
+    @property
+    def knows_request(self) -> bool:
+        """False when what was asked for has to be worked out first."""
+        return knows_request(self.task, self.effect, self.command)
+
+    def ctx(self, deadline: Deadline) -> AskingCtx:
         """The world, for this effect."""
-        return EngineCtx(self.engine, self.task, deadline, self.effect)
+        return AskingCtx(self.engine, self.task, deadline, self.effect, self.command)
 
 
 def by_command(
@@ -135,8 +140,7 @@ def failed_to_ask(check: Check, error: Exception) -> None:
     `Stale` when somebody else was first.
     """
     effect = check.effect
-    unreachable = isinstance(error, (NotSent, OSError, TimeoutError))
-    errors = effect.errors + (0 if unreachable else 1)
+    errors = effect.errors + (0 if unreachable(error) else 1)
     if errors >= ERROR_BUDGET:
         hold(check.engine, effect, f"Asking failed {errors} times: {told(error)}")
         return

@@ -53,13 +53,17 @@ def meant(tx: Transaction, task: Task) -> Task:
 
 
 def case(tx: Transaction, task: Task) -> Case | None:
-    """What is known of a held task; None when it is not held."""
-    if task.state is not TaskState.HELD:
+    """What is known of a task about which a person can decide; None of any other."""
+    held = task.state is TaskState.HELD
+    if not held and task.undoes_id is None:
         return None
     effect = placeholders.of_task(tx, task.id)
+    open_to = choices(task, effect)
+    if not held and not open_to:
+        return None
     if effect is None:
-        return Case(task, None, (), choices(task, None), None)
+        return Case(task, None, (), open_to, None)
     seen = placeholders.evidence_of(tx, effect.id)
     named = [piece.external_id for piece in seen if piece.external_id]
     handle = effect.external_id or (named[-1] if named else None)
-    return Case(task, effect, seen, choices(task, effect), handle)
+    return Case(task, effect, seen, open_to, handle)

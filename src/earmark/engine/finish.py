@@ -12,7 +12,7 @@ from earmark.engine.end import End
 from earmark.engine.enqueue import open_tx
 from earmark.engine.left_behind import failed_with
 from earmark.engine.plan import plan_more
-from earmark.engine.results import TaskResults, dumped
+from earmark.engine.results import dumped, of_children
 from earmark.engine.runtime import Engine
 from earmark.engine.seal import seal
 from earmark.engine.wake import end
@@ -30,7 +30,7 @@ def finish(engine: Engine, task: Task, command: Composite[Any]) -> None:
     def work(tx: Transaction) -> None:
         tasks.lock_family(tx, task.id)
         current = tasks.change(tx, task)
-        results = TaskResults(tasks.children(tx, task.id))
+        results = of_children(tx, task)
         author = open_tx(engine, tx, current)
         more = in_tx(lambda: command.next_phase(author, results))
         if more and current.stop_requested:

@@ -5,31 +5,34 @@ from dataclasses import replace
 from typing import Any
 
 from earmark.domain.command import Doubt, ExternalJob
+from earmark.domain.connector import EffectClass
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import EarmarkError
 from earmark.domain.mark import Mark
-from earmark.domain.outcome import Found
+from earmark.domain.outcome import Done, Found
+from earmark.engine.asking import NothingToDo
 from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check, by_command
 from earmark.store import sends
 from earmark.store.database import Transaction
 
-Seen = Sequence[Found] | Exception
+Seen = Sequence[Found] | Done[Any] | Exception
 
 
 def look_for(
     checks: Sequence[Check], deadline: Deadline
 ) -> Iterator[tuple[Check, Seen]]:
-    """What `find` sees of each, or why it could not be asked. What there is no time for
-    stays due: the next look begins with it."""
+    """What `find` sees of each, or why it could not be asked; or the end that an effect
+    without a request has come to. What there is no time for stays due: the next look
+    begins with it."""
     for command, group in by_command(checks).items():
-        if deadline.passed():
-            return
-        if overrides(command, "find_many"):
-            yield from _many(command, group, deadline)
-        else:
-            yield from _one_by_one(group, deadline)
+        many = overrides(command, "find_many")
+        together = [check for check in group if many and check.knows_request]
+        alone = [check for check in group if not (many and check.knows_request)]
+        if together and not deadline.passed():
+            yield from _many(command, together, deadline)
+        yield from _one_by_one(alone, deadline)
 
 
 def _one_by_one(
@@ -41,10 +44,20 @@ def _one_by_one(
         _before([check])
         try:
             seen: Seen = _sound(check, _found(check, deadline))
+        except NothingToDo as error:
+            seen = _reached(check, error)
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             seen = error
         boundary("probe.answered")
         yield check, seen
+
+
+def _reached(check: Check, nothing: NothingToDo) -> Seen:
+    """Of a state, that it is reached is all that counts, whoever brought it about (rule
+    12). Of what is made it says neither that it is ours, nor that ours is absent; and
+    whoever is to take it back must know."""
+    absolute = check.operation.effect is EffectClass.ABSOLUTE
+    return nothing.done if absolute and not check.effect.undoable else nothing
 
 
 def _many(

@@ -1,11 +1,13 @@
 """Not undone: a step that takes something back came to a bad end, or could not even be
-planned. It is tried again, and then held: undo never just fails (rule 9)."""
+planned. It is tried again, and then held: undo never just fails (rule 9). While its
+provider is away it waits."""
 
 from earmark.domain.command import Retry
 from earmark.domain.states import TaskState
 from earmark.domain.task import Task
 from earmark.engine.again import promise_anew, tries_of, try_later
 from earmark.engine.authored import clean
+from earmark.engine.away import unreachable
 from earmark.engine.end import End
 from earmark.engine.runtime import Engine
 from earmark.engine.told import told
@@ -28,6 +30,19 @@ def try_again_or_hold(tx: Transaction, task: Task, how: End) -> Task:
     promise_anew(tx, promised[-1])
     journal.log(tx, task.id, f"Not taken back: {why}", "warning")
     return try_later(tx, task, PATIENCE, why, tries)
+
+
+def wait_for_provider(tx: Transaction, task: Task, error: Exception, why: str) -> bool:
+    """Whether a step of an undo, whose family is locked and of which nothing was sent,
+    only did not reach its provider. That is no try, since silence is not an answer
+    (rule 4): it is queued again, for as long as it takes, with the promise it has."""
+    if task.undoes_id is None or task.stop_requested or not unreachable(error):
+        return False
+    text = f"Not taken back yet: {why}"
+    if not journal.says(tx, task.id, text):
+        journal.log(tx, task.id, text, "warning")
+    try_later(tx, task, PATIENCE, text)
+    return True
 
 
 def not_planned(engine: Engine, root: Task, error: Exception) -> None:

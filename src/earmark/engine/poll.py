@@ -19,7 +19,7 @@ from earmark.domain.errors import (
     Stale,
     Unavailable,
 )
-from earmark.domain.outcome import Found, Job
+from earmark.domain.outcome import Done, Job
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder
 from earmark.engine.ask_to_stop import ask_to_stop, wants_stop
@@ -34,7 +34,7 @@ from earmark.engine.due import (
     failed_to_ask,
     postpone,
 )
-from earmark.engine.look import look_for
+from earmark.engine.look import Seen, look_for
 from earmark.engine.note import Answer, note, says_nothing_new
 from earmark.engine.probe import conclude
 from earmark.engine.runtime import Engine
@@ -63,9 +63,11 @@ def check_provider(engine: Engine, provider_id: str) -> int:
     return len(bound) + len(doubtful)
 
 
-def _conclude(check: Check, seen: Sequence[Found] | Exception) -> None:
+def _conclude(check: Check, seen: Seen) -> None:
     if isinstance(seen, Exception):
         failed_to_ask(check, seen)
+    elif isinstance(seen, Done):
+        note(check, seen)
     elif check.effect.state is PlaceholderState.HELD:
         confirm(check, seen)
     else:

@@ -16,7 +16,7 @@ from earmark.engine.again import promise_anew
 from earmark.engine.end import End
 from earmark.engine.not_undone import PATIENCE
 from earmark.engine.runtime import Engine
-from earmark.engine.wake import end, end_undone
+from earmark.engine.wake import drop, end, end_undone
 from earmark.store import dialect, journal, placeholders, tasks
 from earmark.store.database import Transaction
 
@@ -103,6 +103,10 @@ _OF_FAILED_STEP = {
     Decision.LEAVE_BEHIND: "It stays at the provider, with what was done before it; "
     f"both are named. {_WHOLE_ENDS}",
 }
+#: About a step that waits for its next try, since its provider may be away for good.
+_OF_WAITING_STEP = {
+    Decision.LEAVE_BEHIND: _OF_FAILED_STEP[Decision.LEAVE_BEHIND],
+}
 #: About a root whose command could not say how it is taken back.
 _OF_UNPLANNED = {
     Decision.UNDO_AGAIN: "What stood in the way is mended: its command is asked again "
@@ -113,12 +117,15 @@ _OF_UNPLANNED = {
 
 
 def choices(task: Task, effect: Placeholder | None) -> tuple[Choice, ...]:
-    """What can be decided about a held task and its newest effect now, and what that
-    does to this task; of one that was asked to stop nothing is sent any more."""
-    if task.state is not TaskState.HELD:
-        return ()
+    """What can be decided about a held task, or a step of an undo that waits, and its
+    newest effect now, and what that does to this task; of one that was asked to stop
+    nothing is sent any more."""
     is_step = task.undoes_id is not None
-    if effect is None or effect.state is not PlaceholderState.HELD:
+    if _waits_for_its_next_try(task, effect):
+        texts = _OF_WAITING_STEP
+    elif task.state is not TaskState.HELD:
+        return ()
+    elif effect is None or effect.state is not PlaceholderState.HELD:
         texts = _OF_FAILED_STEP if is_step else _OF_UNPLANNED
     elif effect.decision is not None:
         return ()
@@ -134,6 +141,15 @@ def choices(task: Task, effect: Placeholder | None) -> tuple[Choice, ...]:
     )
 
 
+def _waits_for_its_next_try(task: Task, effect: Placeholder | None) -> bool:
+    """True for a step of an undo that was tried, and of which nothing was sent."""
+    if task.undoes_id is None or task.state is not TaskState.QUEUED or not task.tries:
+        return False
+    if effect is None or effect.state is not PlaceholderState.PLANNED:
+        return False
+    return effect.first_sent_at is None
+
+
 def resolve(
     engine: Engine,
     task_id: str,
@@ -142,11 +158,12 @@ def resolve(
     *,
     external_id: str | None = None,
 ) -> Task:
-    """Carry out a person's decision about a held task; returns it as it is then.
+    """Carry out a person's decision, one of the task's `choices`; returns it as it is
+    then.
 
     `external_id` is the provider's handle to adopt, for that decision alone. Raises
-    `BadInput` without it, `Rejected` when the task is not held or the handle is another
-    task's.
+    `BadInput` without it, `Rejected` when there is no such choice or the handle is
+    another task's.
     """
     handle = (external_id or "").strip()
     if decision is Decision.ADOPT and not handle:
@@ -182,14 +199,16 @@ def resolve(
 
 
 def _check_choice(task: Task, effect: Placeholder | None, decision: Decision) -> None:
-    if task.state is not TaskState.HELD:
+    waits = _waits_for_its_next_try(task, effect)
+    if task.state is not TaskState.HELD and not waits:
         raise Rejected(
             f"“{task.title}” is not held: there is nothing to decide about it.",
             hint="`earmark tasks ls --needs-me` lists what waits for a person.",
             code="not-held",
         )
     of_undo = effect is None or effect.state is not PlaceholderState.HELD
-    if of_undo != (decision in _OF_UNDO):
+    fits = decision in _OF_WAITING_STEP if waits else decision in _OF_UNDO
+    if of_undo != fits:
         names = ", ".join(choice.decision for choice in choices(task, effect))
         raise Rejected(
             f"“{decision}” cannot be decided about “{task.title}”.",
@@ -218,7 +237,8 @@ def _carry_out_undo(
         end_undone(tx, task)
         return
     error = {"code": "left-behind", "message": text}
-    end(tx, _no_more_tries(tx, task), End(Outcome.INTERRUPTED, text, error=error))
+    how = End(Outcome.INTERRUPTED, text, error=error)
+    drop(tx, _no_more_tries(tx, task), effect, how)
 
 
 def _no_more_tries(tx: Transaction, step: Task) -> Task:

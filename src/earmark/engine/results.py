@@ -2,7 +2,7 @@
 authors."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +13,9 @@ from earmark.domain.command import Action, Composite, ExternalJob
 from earmark.domain.errors import BadInput, EarmarkError
 from earmark.domain.secret import Secret
 from earmark.domain.task import Task
+from earmark.engine.runtime import Engine
+from earmark.store import tasks
+from earmark.store.database import Transaction
 
 R = TypeVar("R")
 
@@ -27,11 +30,18 @@ def result_type(command: type[Returns[R]]) -> Any:
 
 
 class TaskResults:
-    """Results by key, of tasks that ended well. See `domain.authoring.Results`."""
+    """Results by key, of tasks that ended well. See `domain.authoring.Results`.
 
-    def __init__(self, finished: Sequence[Task]) -> None:
+    `finished` are those that may be read. `absent` is the error when a key is none of
+    theirs.
+    """
+
+    def __init__(
+        self, finished: Sequence[Task], absent: Callable[[str], EarmarkError]
+    ) -> None:
         good = (task for task in finished if task.went_well)
         self._by_key: Mapping[str, Task] = {task.key: task for task in good}
+        self._absent = absent
 
     def keys(self) -> Sequence[str]:
         """The keys of all that ended well, in the plan's order."""
@@ -41,7 +51,7 @@ class TaskResults:
         """The result of the child with that key, as its command's type."""
         task = self._by_key.get(key)
         if task is None:
-            raise BadInput(f"No child {key!r} has ended well.")
+            raise self._absent(key)
         try:
             found = TypeAdapter(result_type(kind)).validate_python(task.result)
         except ValidationError as error:
@@ -50,6 +60,61 @@ class TaskResults:
                 f"{kind.__name__} returns: {error.errors()[0]['msg']}."
             ) from None
         return cast(R, found)
+
+
+def of_children(tx: Transaction, parent: Task) -> TaskResults:
+    """What the parent's own `finish` and `next_phase` may read: of every child."""
+    children = tasks.children(tx, parent.id)
+    return TaskResults(children, lambda key: _unplanned(key, children))
+
+
+def of_predecessors(engine: Engine, task: Task) -> TaskResults:
+    """What a child may read: of those that it came after."""
+    before = engine.read(lambda tx: tasks.needed_by(tx, task.id))
+
+    def absent(key: str) -> EarmarkError:
+        if task.parent_id is None:
+            return BadInput(
+                f"It was asked for by itself, so there is no child {key!r}.",
+                hint="Results are of the siblings in a plan.",
+            )
+        parent = task.parent_id
+        siblings = engine.read(lambda tx: tasks.children(tx, parent))
+        return _out_of_reach(key, task, before, siblings)
+
+    return TaskResults(before, absent)
+
+
+def _out_of_reach(
+    key: str, reader: Task, before: Sequence[Task], siblings: Sequence[Task]
+) -> EarmarkError:
+    known = tuple(task.key for task in before)
+    if key == reader.key:
+        return BadInput(
+            f"This child is {key!r} itself: it has no result yet.",
+            hint=f"It reads of {_list(known)}." if known else "",
+        )
+    if key in known or key not in {task.key for task in siblings}:
+        return _unplanned(key, siblings)
+    return BadInput(
+        f"This child does not come after {key!r}: it cannot read its result.",
+        hint="Only what a child is planned after is read: "
+        f"Child(…, after={(*known, key)!r}).",
+    )
+
+
+def _unplanned(key: str, children: Sequence[Task]) -> EarmarkError:
+    known = tuple(task.key for task in children)
+    if key in known:
+        return BadInput(f"Child {key!r} has not ended well, so it has no result.")
+    return BadInput(
+        f"The plan has no child {key!r}.",
+        hint=f"Its children are {_list(known)}." if known else "It has none.",
+    )
+
+
+def _list(keys: Sequence[str]) -> str:
+    return ", ".join(map(repr, keys))
 
 
 def dumped(result: Any) -> Any:

@@ -4,6 +4,7 @@
 changing call be made; `answer` writes what came of it.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -81,7 +82,7 @@ def _send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
         # Restored: what is there now may be ours, so nothing is noted as there before.
         if operation.effect is EffectClass.TASKS and first and not restored:
             task = allow(engine, task, command.deadlines.call)
-            effect = _note_before(engine, task, command, effect)
+            effect = _note_before(engine, task, command, effect, request)
     if restored:
         doubt_restored(engine, task, effect, operation, request)
         return
@@ -137,11 +138,16 @@ def _prepare(
 
 
 def _note_before(
-    engine: Engine, task: Task, command: ExternalJob[Any], effect: Placeholder
+    engine: Engine,
+    task: Task,
+    command: ExternalJob[Any],
+    effect: Placeholder,
+    request: Any,
 ) -> Placeholder:
     """Record what fits the description before the first send: none of that is ours,
     whatever comes of it (rule 3)."""
-    ctx = EngineCtx(engine, task, Deadline(command.deadlines.call), effect)
+    described = replace(effect, request=request)
+    ctx = EngineCtx(engine, task, Deadline(command.deadlines.call), described)
     there = in_ctx(lambda: [found.id for found in command.find(ctx)])
     return engine.write(lambda tx: placeholders.change(tx, effect, seen_before=there))
 

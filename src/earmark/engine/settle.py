@@ -17,13 +17,15 @@ from earmark.domain.errors import (
 from earmark.domain.outcome import Done, Failed
 from earmark.domain.states import Outcome, PlaceholderState
 from earmark.domain.task import Placeholder, Task
-from earmark.engine.again import promise_again, try_later, worth_it
+from earmark.engine.again import promise_again, tries_of, try_later, worth_it
 from earmark.engine.authored import clean, in_tx
+from earmark.engine.away import unreachable
 from earmark.engine.boundary import boundary
-from earmark.engine.doubt import hold_task, raise_doubt
+from earmark.engine.doubt import ask_first, hold_task, raise_doubt
 from earmark.engine.end import End
 from earmark.engine.enqueue import open_tx
 from earmark.engine.left_behind import failed_with
+from earmark.engine.not_undone import wait_for_provider
 from earmark.engine.results import dumped
 from earmark.engine.runtime import Engine
 from earmark.engine.seal import seal
@@ -161,7 +163,8 @@ def settle_failed(
     engine: Engine, task: Task, error: Exception, command: Command[Any] | None = None
 ) -> None:
     """The running task failed. It ends only if nothing of it may be at the provider;
-    else the effect is in doubt, or held when it was in doubt already (invariant 3)."""
+    else the effect is in doubt, or held when it was in doubt already (invariant 3);
+    while its provider is away, it stays in doubt."""
     why, code = told(error), code_of(error)
 
     def work(tx: Transaction, current: Task) -> None:
@@ -171,15 +174,26 @@ def settle_failed(
             sends.over(tx, effect.nonce)
             raise_doubt(tx, current, effect.id, effect.nonce, why)
         elif effect is not None and effect.state is PlaceholderState.IN_DOUBT:
-            hold_task(tx, current, effect, why)
+            if command is not None and unreachable(error):
+                pause = command.retry.pause(tries_of(current))
+                ask_first(tx, current, effect, f"Not sent again yet: {why}", pause)
+            else:
+                hold_task(tx, current, effect, why)
         elif current.stop_requested and isinstance(command, Action):
             end(tx, current, End.cancelled(f"It stopped: {why}"))
         elif command is not None and worth_it(current, command, code):
             try_later(tx, current, command.retry, why)
-        else:
+        elif not (_unsent(effect) and wait_for_provider(tx, current, error, why)):
             drop(tx, current, effect, failed_with(tx, current, why, code))
 
     _settle(engine, task, work)
+
+
+def _unsent(effect: Placeholder | None) -> bool:
+    """Whether this is a promise of which no request is open."""
+    if effect is None or effect.state is not PlaceholderState.PLANNED:
+        return False
+    return effect.doubt_since is None
 
 
 def settle_stopped(engine: Engine, task: Task) -> None:

@@ -344,6 +344,18 @@ def witness(
     )
 
 
+def unwitness_repeated(tx: Transaction, placeholder_id: str, nonce: str) -> None:
+    """Delete the evidence of a send that provably did not leave, if an earlier one came
+    to the same: what is tried for days says so once."""
+    all_of_it = evidence.c.placeholder_id == placeholder_id
+    not_sent = sa.select(evidence.c.nonce, evidence.c.text).where(
+        all_of_it, evidence.c.kind == "not-sent"
+    )
+    said = {row.nonce: row.text for row in tx.execute(not_sent)}
+    if said.pop(nonce) in said.values():
+        tx.execute(sa.delete(evidence).where(all_of_it, evidence.c.nonce == nonce))
+
+
 def evidence_of(tx: Transaction, placeholder_id: str) -> Sequence[sa.Row[Any]]:
     """Everything seen of one effect, oldest first."""
     query = (

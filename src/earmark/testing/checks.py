@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from earmark.domain.connector import EffectClass
-from earmark.domain.states import PlaceholderState
+from earmark.domain.states import PlaceholderState, Step, TaskState
 from earmark.domain.task import Placeholder, Task
 from earmark.engine.runtime import Engine
 from earmark.store import journal, placeholders, tasks
@@ -29,6 +29,15 @@ class Wrong:
     mistake: Mistake
     whose: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What an author's method raised that tells nothing of a provider."""
+
+    whose: str
+    method: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,16 @@ class Aftermath:
         """Where it stands in the plan, the same in every run."""
         above = self.tasks.get(task.parent_id or "")
         return f"{self.place(above)}/{task.key}" if above is not None else ""
+
+    def undone_by(self, token: str) -> Task | None:
+        """The step that took back what was promised with it."""
+        steps = (one for one in self.tasks.values() if one.undoes_id == token)
+        return next(steps, None)
+
+    def last_word(self, task: Task) -> str:
+        """What it says of itself; else the last line of its log."""
+        lines = self._engine.read(lambda tx: journal.lines(tx, task.id))
+        return task.message or (lines[-1].text if lines else "it says nothing")
 
     def held(self) -> list[Task]:
         """What was left to a person."""
@@ -178,15 +197,41 @@ def left_behind(
             task = after.task_of(token)
             left = [one.effect.id for one in made if one.effect.there]
             if left and task.root_id == root.id and task.command not in may_leave:
-                text = (
-                    f"{root.command} ended {root.outcome}, and {_list(left)} of "
-                    f"{task.command} stays."
-                )
-                yield Wrong(Mistake.NO_UNDO, task.command, text)
+                ended = f"{root.command} ended {root.outcome}"
+                step = after.undone_by(token)
+                if step is None:
+                    text = f"{ended}, and {_list(left)} of {task.command} stays."
+                    yield Wrong(Mistake.NO_UNDO, task.command, text)
+                else:
+                    text = (
+                        f"{ended}, {step.command} took back what {task.command} did "
+                        f"and ended {step.outcome}, and {_list(left)} stays."
+                    )
+                    yield Wrong(Mistake.UNDO_VOID, step.command, text)
+
+
+def untaken(after: Aftermath, raised: Sequence[Raised]) -> Iterator[Wrong]:
+    """A person is to take it back, since the author's code cannot."""
+    for task in after.held():
+        if task.undoes_id is None and task.step is not Step.UNDO:
+            continue
+        for one in raised:
+            if one.error in task.message:
+                text = f"{one.whose}.{one.method} raised {one.error}, so a person must."
+                yield Wrong(Mistake.UNDO_FAILS, one.whose, text)
+                break
+
+
+def raised_in_peace(raised: Sequence[Raised]) -> Iterator[Wrong]:
+    """In a run that nothing befell: all the rest that is wrong with it follows."""
+    for one in raised:
+        text = f"{one.whose}.{one.method} raised {one.error}, and nothing befell it."
+        yield Wrong(Mistake.ENDS_BADLY, one.whose, text)
 
 
 def ends(after: Aftermath, schedule: Schedule) -> Iterator[Wrong]:
-    """It failed, though nothing that befell it is a reason to."""
+    """It failed, though nothing that befell it is a reason to; or it is held where
+    nothing befell it."""
     faults = {fault for fault, _ in schedule.faults}
     excused = any(task.on_restart == "fail" for task in after.tasks.values())
     if schedule.cancel_at is not None or schedule.strangers or not faults <= _HARMLESS:
@@ -197,6 +242,19 @@ def ends(after: Aftermath, schedule: Schedule) -> Iterator[Wrong]:
         if root.done and not root.went_well:
             text = f"{root.command} ended {root.outcome}: {root.message}"
             yield Wrong(Mistake.ENDS_BADLY, root.command, text)
+    for task in after.held() if schedule.quiet else ():
+        text = f"{task.command} is held, and nothing befell it: {task.message}"
+        yield Wrong(Mistake.ENDS_BADLY, task.command, text)
+
+
+def unended(after: Aftermath) -> Iterator[Wrong]:
+    """Neither ended nor held: those that wait for no part of theirs."""
+    open_tasks = [one for one in after.tasks.values() if not one.done]
+    above = {task.parent_id for task in open_tasks}
+    for task in open_tasks:
+        if task.id not in above and task.state is not TaskState.HELD:
+            text = f"{task.command} is {task.state}: {after.last_word(task)}"
+            yield Wrong(Mistake.UNENDED, task.command, text)
 
 
 def _list(ids: Sequence[str]) -> str:

@@ -2,14 +2,17 @@
 that what they make of a timeout, or call their own, is seen where they do it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from earmark.domain.command import Child, Command
 from earmark.domain.connector import EffectClass
-from earmark.domain.errors import NotSent, Refused
+from earmark.domain.errors import EarmarkError, NotSent, Refused
+from earmark.domain.outcome import Done, Failed
 from earmark.engine.ctx import EngineCtx
 from earmark.engine.runtime import Engine
-from earmark.testing.checks import Wrong
+from earmark.engine.told import told
+from earmark.testing.checks import Raised, Wrong
 from earmark.testing.instants import Instants
 from earmark.testing.looks import Look, proves
 from earmark.testing.others import Others
@@ -22,6 +25,7 @@ Proceed = Callable[[], Any]
 
 class Edge:
     """Where an author's methods begin. `wrong`: what was seen them do since `begin`;
+    `raised`: what they raised that tells nothing of a provider;
     `looks`: how the last look for each token went of which something had arrived;
     `others`: what is somebody else's."""
 
@@ -30,6 +34,7 @@ class Edge:
         self._wire = wire
         self._instants: Instants | None = None
         self.wrong: list[Wrong] = []
+        self.raised: list[Raised] = []
         self.looks: dict[str, Look] = {}
         self.others = Others(wire)
 
@@ -40,6 +45,7 @@ class Edge:
     def begin(self) -> None:
         """A new run."""
         self.wrong = []
+        self.raised = []
         self.looks = {}
         self.others.begin()
 
@@ -55,10 +61,16 @@ class Edge:
         """See `instants.Between`."""
         whose = given[0] if isinstance(given[0], type) else type(given[0])
         outermost = next(one for one in whose.__mro__ if method in vars(one))
-        deed = getattr(self, f"_{method}", None)
-        if deed is None or outermost is not command:
+        if outermost is not command:
             return proceed()
-        return deed(proceed, whose, *given[1:])
+        deed = getattr(self, f"_{method}", None)
+        try:
+            return proceed() if deed is None else deed(proceed, whose, *given[1:])
+        except (EarmarkError, OSError):
+            raise
+        except Exception as error:
+            self.raised.append(Raised(whose.__name__, method, told(error)))
+            raise
 
     def _send(self, proceed: Proceed, whose: type[Any], ctx: EngineCtx) -> Any:
         name = whose.__name__
@@ -74,14 +86,50 @@ class Edge:
             self.others.look(name)
         if sending.unanswered:
             self._guessed(name, sending.unanswered, f"returned {handle!r}")
+        elif not isinstance(handle, str) or not handle:
+            text = f"{name}.send returned {handle!r} instead of the provider's handle."
+            self.wrong.append(Wrong(Mistake.ENDS_BADLY, name, text))
         return handle
 
-    def _guessed(self, whose: str, call: str, what: str) -> None:
-        text = f"no reply came to {call}, and {whose}.send {what}: it cannot know."
+    def _poll(
+        self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, job: str
+    ) -> Any:
+        with self._answered(whose, "poll") as answers:
+            answers.append(proceed())
+        return answers[0]
+
+    def _poll_many(
+        self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, jobs: Any
+    ) -> Any:
+        with self._answered(whose, "poll_many") as answers:
+            many = proceed()
+            answers += many.values() if isinstance(many, Mapping) else ()
+        return many
+
+    @contextmanager
+    def _answered(self, whose: type[Any], method: str) -> Iterator[list[Any]]:
+        """Where nothing that is called inside gets a reply, no end can be told, nor
+        what there is."""
+        reads, cuts = len(self._wire.seen.reads), len(self._wire.seen.cuts)
+        answers: list[Any] = []
+        yield answers
+        silent = self._wire.seen.cuts[cuts:]
+        if len(silent) < len(self._wire.seen.reads) - reads or not silent:
+            return
+        for answer in answers:
+            if isinstance(answer, (Done, Failed, list)):
+                name = type(answer).__name__
+                self._guessed(whose.__name__, silent[0], f"returned {name}", method)
+                return
+
+    def _guessed(self, whose: str, call: str, what: str, method: str = "send") -> None:
+        text = f"no reply came to {call}, and {whose}.{method} {what}: it cannot know."
         self.wrong.append(Wrong(Mistake.GUESSES, whose, text))
 
     def _find(self, proceed: Proceed, whose: type[Any], ctx: EngineCtx) -> Any:
-        found = self._look([ctx.token], lambda: list(proceed()))
+        with self._answered(whose, "find") as answers:
+            found = self._look([ctx.token], lambda: list(proceed()))
+            answers.append(found)
         self._note_look(ctx.token, found)
         self._look_at(found, whose.__name__, ctx.token, ctx.placeholder.effect)
         self._wire.land([ctx.token])

@@ -18,6 +18,8 @@ class Mistake(StrEnum):
     NO_TOKEN = "sends without the token"  # noqa: S105 - no credential
     GUESSES = "guesses on timeout"
     NO_UNDO = "forgets undo"
+    UNDO_FAILS = "cannot take it back"
+    UNDO_VOID = "takes nothing back"
     NOT_OWN = "takes back what is not its own"
     BY_NAME = "finds by name alone"
     NOT_FOUND = "does not find its own"
@@ -31,8 +33,12 @@ class Mistake(StrEnum):
 #: What to do about each.
 _ADVICE = {
     Mistake.NO_TOKEN: "hand ctx.token or ctx.mark on in `send`, and make names of it.",
-    Mistake.GUESSES: "let the exception out of `send`: it is doubt, and is found out.",
+    Mistake.GUESSES: "let the exception out: what nobody knows is found out.",
     Mistake.NO_UNDO: "write `undo`, or say may_leave=.",
+    Mistake.UNDO_FAILS: "see what it raised: a mistake in `undo`, or in the command "
+    "that it returned.",
+    Mistake.UNDO_VOID: "see that its request removes it, and what it is compared with: "
+    "the object shows tx.undone.token or tx.undone.mark.",
     Mistake.NOT_OWN: "prove the mark right before deleting: hand tx.undone.token or "
     "tx.undone.mark on in `undo`, and compare what the object shows.",
     Mistake.BY_NAME: "give as mark only what the provider shows inside the object.",
@@ -41,7 +47,8 @@ _ADVICE = {
     Mistake.DOUBLED: "let `find` return what is there, or declare another class.",
     Mistake.LOST: "let `poll` and `find` say Done only when it is really there.",
     Mistake.ENDS_BADLY: "see below what it ended with; an exception of your own?",
-    Mistake.UNENDED: "let `poll` come to an end: it says Running for ever.",
+    Mistake.UNENDED: "see what it waits for: a `poll` that says Running for ever, or "
+    "the same error again and again.",
     Mistake.BROKEN: "this is a mistake of Earmark's own: please report it.",
 }
 

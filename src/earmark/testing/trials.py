@@ -162,8 +162,11 @@ class Trials:
         wrong += checks.doubled(after, self._usual)
         wrong += checks.lost(after, self._usual)
         wrong += checks.left_behind(after, schedule, self._may_leave)
+        wrong += checks.untaken(after, self._edge.raised)
         wrong += checks.ends(after, schedule)
         wrong += self._broken(ran, after)
+        if schedule.quiet and self._edge.raised:
+            wrong = list(checks.raised_in_peace(self._edge.raised))
         causes = [one for one in wrong if one.mistake in _CAUSES]
         rest = [one for one in wrong if one.mistake not in _CAUSES]
         if not wrong:
@@ -183,8 +186,8 @@ class Trials:
 
     def _broken(self, ran: Ran, after: Aftermath) -> Iterator[Wrong]:
         whose = after.roots[0].command if after.roots else ""
-        for text in invariants.unended(self._engine):
-            yield Wrong(Mistake.UNENDED, whose, text)
+        if invariants.unended(self._engine):
+            yield from checks.unended(after)
         for text in [
             *ran.changed,
             *self._driver.instants.violations,

@@ -58,6 +58,8 @@ class Seen:
 
     changes: list[tuple[str, Sending]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    #: The reads that got no reply.
+    cuts: list[str] = field(default_factory=list)
     finishes: list[str] = field(default_factory=list)
     #: How many changing calls of each token arrived, and were taken.
     arrived: Counter[str] = field(default_factory=Counter)
@@ -159,6 +161,7 @@ class Wire(Outside):
             return self._change(name, label, proceed, sending)
         self.seen.reads.append(label)
         if self.befalls(Fault.CUT, len(self.seen.reads)):
+            self.seen.cuts.append(label)
             raise self._timeout(name)
         return proceed()
 

@@ -62,6 +62,11 @@ class SweepView:
     others: int
     young: int = 0
 
+    @property
+    def never_looked(self) -> bool:
+        """Whether something may be there that no sweep has looked at yet."""
+        return self.at is None and self.state is not SweepState.UNSUPPORTED
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -76,6 +81,18 @@ class Ledger:
     def others(self) -> int:
         """How much carries another installation's mark."""
         return sum(sweep.others for sweep in self.sweeps)
+
+    @property
+    def looked(self) -> bool:
+        """Whether any sweep has ever come to its end."""
+        return any(sweep.at for sweep in self.sweeps)
+
+    @property
+    def unknown(self) -> str:
+        """The names of the providers that no sweep has looked at yet, in words."""
+        names = [it.provider.name for it in self.sweeps if it.never_looked]
+        *most, last = names or [""]
+        return f"{', '.join(most)} and {last}" if most else last
 
     @property
     def young(self) -> int:

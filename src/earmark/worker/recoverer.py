@@ -39,7 +39,7 @@ class Recoverer:
             count = recover.worker_gone(
                 self._engine, row.id, f"worker {row.id} (pid {row.pid}) is gone"
             )
-            _log.warning("worker %s is gone; %d tasks recovered", row.id, count)
+            _log.warning("worker %s is gone; %s", row.id, _in_its_hands(count))
         recover.left_by_the_gone(self._engine)
         self._note_silent([row for row in others if row not in gone])
         recover.overdue(self._engine)
@@ -56,3 +56,9 @@ class Recoverer:
             count = recover.worker_silent(self._engine, worker_id, why)
             if count:
                 _log.warning("worker %s is silent; %d tasks taken", worker_id, count)
+
+
+def _in_its_hands(count: int) -> str:
+    if not count:
+        return "no task was left in its hands"
+    return "1 task recovered" if count == 1 else f"{count} tasks recovered"

@@ -14,6 +14,7 @@ from earmark.domain.outcome import Done, Failed, Found, Progress, Running
 from earmark.providers.lab.calls import Calls
 from earmark.providers.lab.jobs import progress
 
+_FORGOTTEN = "The lab shows no job; the state is not reached yet"
 #: From what a job is about to its result, or None while the state is another.
 Reached = Callable[..., Any]
 
@@ -69,12 +70,12 @@ class StateJobs:
         return []
 
     def _stands(self, task: Any, about: Sequence[str]) -> Progress:
-        said = Running() if task is None else progress(task)
+        said = Running(message=_FORGOTTEN) if task is None else progress(task)
         if task is not None and isinstance(said, Running):
             return said
         result = self._reached(*about)
         if result is not None:
-            return Done(result, message=said.message)
+            return Done(result, message="" if task is None else said.message)
         if isinstance(said, Done):
             return Failed("It was done, and is not so any more.", code="diverged")
         return said
