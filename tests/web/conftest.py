@@ -31,8 +31,10 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Chromium, for these tests alone: while it is there, Playwright keeps an event
+    loop running in this thread, and no other test could run one."""
     chromium = shutil.which("chromium")
     if chromium is None:
         if os.environ.get("EARMARK_REQUIRE_PEERS") == "1":
