@@ -1,6 +1,6 @@
 PYTHON ?= python3
-# Most tests wait for a process or for a signal: three at a time keep one core busy.
-PYTEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(3 * (os.cpu_count() or 1), 12))')
+# Some tests wait for a process or for a signal: two at a time keep one core busy.
+PYTEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(2 * (os.cpu_count() or 1), 12))')
 ARGS ?=
 SCHEDULES ?= 400
 SEED ?= $(shell date +%s)

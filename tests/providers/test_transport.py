@@ -175,8 +175,8 @@ def test_a_connection_that_is_cut_at_once_is_in_doubt() -> None:
 def test_a_server_that_hangs_costs_no_more_than_the_deadline() -> None:
     begun = time.monotonic()
     with silent() as server, pytest.raises(TimeoutError):
-        post(server.url, deadline=0.3)
-    assert time.monotonic() - begun < 3
+        post(server.url, deadline=1.0)
+    assert 0.9 < time.monotonic() - begun < 5
     assert server.received.endswith(ORDER)
 
 

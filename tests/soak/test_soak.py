@@ -17,6 +17,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 #: Blocks on each store.
 _BLOCKS = 3
 _LIES = 20
+#: Only what comes late and was sent again is there twice, and chance decides what comes
+#: late: it has so many blocks for that.
+_CHANCES = 5
 
 
 @pytest.mark.parametrize("number", range(_BLOCKS))
@@ -34,11 +37,15 @@ def test_what_a_lying_lab_doubles_is_listed(
     tmp_path: Path, record_property: Record
 ) -> None:
     """It forgets the tokens that it promised to know (invariant 4)."""
-    which = Which(SEED, _BLOCKS, "sqlite", _LIES, lying=True)
-    url = f"sqlite:///{tmp_path / 'lied-to.db'}"
-    figures = _run(which, url, tmp_path)
-    assert figures.done["lies listed"] > 0, "nothing was done twice: it proves nothing"
-    record_property("schedules", which.size)
+    for chance in range(1, _CHANCES + 1):
+        which = Which(SEED, _BLOCKS + chance, "sqlite", _LIES, lying=True)
+        folder = tmp_path / str(chance)
+        folder.mkdir()
+        figures = _run(which, f"sqlite:///{folder / 'lied-to.db'}", folder)
+        if figures.done["lies listed"]:
+            record_property("schedules", chance * which.size)
+            return
+    pytest.fail("nothing was ever done twice: it proves nothing")
 
 
 def _run(which: Which, url: str, folder: Path) -> Figures:

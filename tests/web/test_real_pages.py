@@ -25,6 +25,8 @@ def fill_provider(page: Page, house: House, name: str, password: str) -> None:
 
 
 def test_a_power_off_is_seen_without_a_reload(page: Page, house: House) -> None:
+    house.lab.options = {**house.lab.options, "power_seconds": 4}
+    house.lab.restart()
     page.goto(f"{house.url}/vms/{house.vm('web01')['id']}")
     expect_live(page)
     panel = page.locator("section[id^=vm-panel]")
