@@ -149,6 +149,20 @@ def test_of_a_state_it_counts_that_it_is_reached(stage: Stage, ask: Any) -> None
     assert stage.world.sent == []
 
 
+def test_so_it_does_of_a_job_that_is_followed(stage: Stage) -> None:
+    """Found without a request, and `poll` asks for one: our own job has done it."""
+
+    def find(self: Asks, ctx: Ctx) -> Sequence[Found]:
+        return ctx.connect(World).find(ctx.token)
+
+    kind = stage.vary(sated(stage, AsksSo), find=find, title="Make it {what} at last")
+    task = cancelled(stage, kind, landed=True)
+    all_passes(stage)
+    ended = stage.task(task)
+    assert (ended.state, ended.outcome) == ("done", "ok"), ended.message
+    assert stage.world.sent == []
+
+
 @pytest.mark.parametrize("kind", [AsksTagged, AsksNamed, AsksSoUndone])
 @pytest.mark.parametrize("landed", [True, False])
 def test_of_a_thing_it_says_not_whose_it_is(

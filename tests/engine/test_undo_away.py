@@ -1,6 +1,7 @@
 """Undo, while the provider is away (rules 4, 9): silence is no answer, so it uses up no
 patience. A step waits as long as it takes; what really fails is counted as ever."""
 
+import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,10 +11,10 @@ import sqlalchemy as sa
 
 from earmark.domain.authoring import Ctx, Tx
 from earmark.domain.command import Retry
-from earmark.domain.errors import NotSent, Refused, Rejected
+from earmark.domain.errors import NotSent, Refused, Rejected, Throttled
 from earmark.domain.task import Task
 from earmark.engine import not_undone
-from earmark.engine.evidence import case
+from earmark.engine.evidence import case, meant
 from earmark.engine.explain import waiting_for
 from earmark.engine.resolve import Decision, resolve
 from earmark.store import journal, placeholders
@@ -21,6 +22,7 @@ from earmark.store.database import Transaction
 from earmark.store.schema import tasks as table
 from earmark.testing import invariants
 from earmark.web.reading.promises import promises
+from tests.engine.test_restored import horizon_passes
 from tests.engine.test_undo import ALL, MakeUndone, Tower, Unmake, tower
 from tests.engine.world import Stage, World
 
@@ -36,6 +38,11 @@ def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
         stage.engine.commands.register(command)
     be_patient(monkeypatch, Retry(attempts=2, first=timedelta(0)))
     return stage
+
+
+def because(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 def be_patient(monkeypatch: pytest.MonkeyPatch, patience: Retry) -> None:
@@ -114,7 +121,16 @@ def test_a_step_that_cannot_be_sent_waits_as_long_as_it_takes(stage: Stage) -> N
 
 
 @pytest.mark.parametrize(
-    "error", [AWAY, ConnectionResetError("cut"), TimeoutError("no answer")], ids=repr
+    "error",
+    [
+        AWAY,
+        ConnectionResetError("cut"),
+        TimeoutError("no answer"),
+        ssl.SSLEOFError("the front restarts"),
+        because(NotSent("no connection"), ConnectionRefusedError("nobody listens")),
+        because(LookupError("a library's"), TimeoutError("no answer")),
+    ],
+    ids=repr,
 )
 def test_nor_is_one_held_that_cannot_be_prepared(
     stage: Stage, error: Exception
@@ -132,7 +148,14 @@ def test_nor_is_one_held_that_cannot_be_prepared(
 
 
 @pytest.mark.parametrize(
-    "error", [FileNotFoundError("no key here"), RuntimeError("a mistake")], ids=repr
+    "error",
+    [
+        FileNotFoundError("no key here"),
+        RuntimeError("a mistake"),
+        because(Refused("no"), ConnectionResetError("the first address")),
+        because(NotSent("no TLS"), ssl.SSLCertVerificationError("not trusted")),
+    ],
+    ids=repr,
 )
 def test_what_is_no_provider_that_is_away_is_held(
     stage: Stage, error: Exception
@@ -216,3 +239,70 @@ def test_a_person_need_not_wait_for_it(stage: Stage) -> None:
     ]
     assert [e.state for e in stage.effects() if e.task_id == step.id] == ["dropped"]
     assert (stage.locked("tower"), offered(stage, step)) == ([], [])
+
+
+def test_nor_after_a_send_that_came_to_nothing(stage: Stage) -> None:
+    """The answer to the first was lost, and it was found absent; then nobody was there
+    any more."""
+    fated(stage, [ConnectionResetError("cut"), *[AWAY] * 99])
+    root = stage.ask(tower("a>bad"))
+    for _ in range(60):
+        stage.work(rounds=1)
+        horizon_passes(stage)
+        if [it.undoes_id for it in stage.tasks() if "There is no way" in it.message]:
+            break
+    honest(stage)
+    step = step_of(stage)
+    (effect,) = [it for it in stage.effects() if it.task_id == step.id]
+    assert (effect.state, effect.first_sent_at is None) == ("planned", False)
+    assert offered(stage, step) == [Decision.LEAVE_BEHIND]
+    resolve(stage.engine, step.id, Decision.LEAVE_BEHIND, "ada")
+    stage.work()
+    honest(stage)
+    assert (stage.task(root).outcome, stage.locked("tower")) == ("failed", [])
+    assert "Left behind: a! at scripted" in stage.task(root).message
+
+
+def test_a_restored_step_is_left_behind_as_perhaps_done(stage: Stage) -> None:
+    """Rule 15: what may have been sent before is not dropped; and since nobody answers,
+    only a sweep can tell."""
+    kind = unprepared(stage, [AWAY] * 99)
+    root = stage.ask(kind(provider="scripted", plan="a>bad"))
+    stage.work(rounds=8)
+    step = step_of(stage)
+    stage.engine.write(lambda tx: tx.execute(table.update().values(restored=True)))
+    assert offered(stage, step) == [Decision.LEAVE_BEHIND]
+    resolve(stage.engine, step.id, Decision.LEAVE_BEHIND, "ada")
+    stage.work()
+    honest(stage)
+    now, left = stage.task(root), stage.task(step)
+    assert (now.outcome, left.outcome) == ("failed", "interrupted")
+    assert "Left behind: perhaps a! at scripted" in now.message
+    assert [e.state for e in stage.effects() if e.task_id == step.id] == ["watched"]
+    assert stage.locked("tower") == []
+
+
+def test_the_wait_uses_up_no_try(stage: Stage) -> None:
+    """A provider that is back and busy is as new to the step as ever: the same promise
+    goes again, as the command's own policy says."""
+    busy = Throttled("come later")
+    fated(stage, [*[AWAY] * 15, busy, busy])
+    root = stage.ask(tower("a>bad"))
+    stage.work(rounds=16)
+    stage.work()
+    honest(stage)
+    step = step_of(stage)
+    assert (stage.task(root).outcome, step.outcome) == ("failed", "ok")
+    assert len([e for e in stage.effects() if e.task_id == step.id]) == 1
+    assert step.tries == 3, "two that it was too busy for, and the last"
+
+
+def test_whoever_names_the_root_means_the_step_that_waits(stage: Stage) -> None:
+    fated(stage, [AWAY] * 99)
+    root = stage.ask(tower("a>bad"))
+    stage.work(rounds=12)
+    step = step_of(stage)
+    named = stage.engine.read(
+        lambda tx: [meant(tx, stage.task(it)).id for it in (root, step)]
+    )
+    assert named == [step.id, step.id]

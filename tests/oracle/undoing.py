@@ -93,17 +93,21 @@ def waits_for_provider(model: "Model", task: Task) -> bool:
     has: silence is no try (rule 4)."""
     if task.undoes is None or task.stop:
         return False
-    _queue(model, task, max(task.tries - task.recoveries, 1))
+    task.tries = max(task.tries - 1, task.recoveries)
+    _queue(model, task, task.attempt)
     model.happened["undo waited for its provider"] += 1
     return True
 
 
 def may_be_left(task: Task) -> bool:
-    """A step that was tried, of which nothing was sent, and that waits."""
+    """A step that was claimed before, of which nothing is open, and that waits."""
     effect = task.effect
-    if task.undoes is None or task.state != "queued" or not task.tries:
+    if task.undoes is None or task.state != "queued" or not task.attempt:
         return False
-    return effect is not None and (effect.state, effect.first_sent) == ("planned", None)
+    return effect is not None and (effect.state, effect.doubt_since) == (
+        "planned",
+        None,
+    )
 
 
 def decide(model: "Model", task: Task, decision: str) -> None:

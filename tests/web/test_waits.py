@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from datetime import timedelta
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def streamed(desk: Desk, task: Task) -> str:
 def past_runs(desk: Desk, count: int) -> None:
     for number in range(count):
         desk.stage.run(Make(provider="p-1", what=str(number)))
+    # As on a quiet machine.
+    for task in desk.stage.tasks():
+        assert task.finished_at is not None
+        begun = task.finished_at - timedelta(milliseconds=20)
+        row = schema.tasks.c.id == task.id
+        quick = sa.update(schema.tasks).where(row).values(started_at=begun)
+        desk.stage.engine.write(methodcaller("execute", quick))
 
 
 def asked(desk: Desk) -> Task:

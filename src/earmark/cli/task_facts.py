@@ -11,7 +11,7 @@ from earmark.domain.states import TaskState
 from earmark.engine import cancel
 from earmark.engine.browse import TaskFace, face
 from earmark.engine.cancel import Offer
-from earmark.engine.evidence import Case, case, held_parts
+from earmark.engine.evidence import Case, case, decidable
 from earmark.engine.explain import WaitingFor
 from earmark.engine.resolve import Decision
 from earmark.store.database import Transaction
@@ -32,11 +32,11 @@ FLAGS = {
 @json_option
 @pass_session
 def show(session: Session, task_id: str, as_json: bool) -> None:
-    """Show one task; when it is held, with the evidence and what can be decided."""
+    """Show one task; when a person must or can decide, with the evidence and how."""
 
     def work(tx: Transaction) -> tuple[TaskFace, Offer | None, list[Case]]:
         task = find(tx, task_id)
-        found = (case(tx, part) for part in held_parts(tx, task))
+        found = (case(tx, part) for part in decidable(tx, task))
         return face(tx, task), cancel.offer(tx, task), [it for it in found if it]
 
     with session.engine() as engine:

@@ -122,3 +122,9 @@ class Placeholder:
     replaces_id: str | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def only_promised(self) -> bool:
+        """True while no request for it is on its way or in doubt: what was sent before
+        that, if anything, came to nothing."""
+        return self.state is PlaceholderState.PLANNED and self.doubt_since is None

@@ -6,6 +6,7 @@ from datetime import timedelta
 from earmark.domain.command import ExternalJob
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import NotSent, Refused
+from earmark.engine.asking import NothingToDo
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check
@@ -41,7 +42,7 @@ def ask_to_stop(check: Check, deadline: Deadline) -> None:
         in_ctx(lambda: check.command.cancel(ctx, job))
     except Exception as error:  # noqa: BLE001 - nothing is concluded from it
         text = f"The provider could not be asked to stop it: {told(error)}"
-        heard = not isinstance(error, (NotSent, Refused))
+        heard = not isinstance(error, (NotSent, Refused, NothingToDo))
         engine.write(lambda tx: _complain(tx, check, text, heard))
         return
     boundary("cancel.asked")

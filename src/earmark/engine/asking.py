@@ -5,6 +5,7 @@ the author's code wants to know it, for that question alone."""
 from typing import Any
 
 from earmark.domain.command import ExternalJob
+from earmark.domain.connector import EffectClass, Operation
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import EarmarkError
 from earmark.domain.outcome import Done
@@ -25,6 +26,16 @@ class NothingToDo(EarmarkError):
             "before the store was put back."
         )
         self.done = done
+
+
+def reached(
+    nothing: NothingToDo, effect: Placeholder, operation: Operation
+) -> Done[Any] | NothingToDo:
+    """Of a state, that it is reached is all that counts, whoever brought it about (rule
+    12). Of what is made it says neither that it is ours, nor that ours is absent; and
+    whoever is to take it back must know."""
+    absolute = operation.effect is EffectClass.ABSOLUTE
+    return nothing.done if absolute and not effect.undoable else nothing
 
 
 def knows_request(task: Task, effect: Placeholder, command: ExternalJob[Any]) -> bool:

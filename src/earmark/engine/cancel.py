@@ -155,7 +155,8 @@ def request_stop(tx: Transaction, asked: Task, by: str, why: str) -> None:
     if task.step is Step.UNDO:
         raise Rejected(
             f"“{task.title}” did not end well, and what it did is being taken back.",
-            hint="That is not cancelled; a step that cannot be done asks for you.",
+            hint="That is not cancelled. A step that cannot be done asks for you; one "
+            "whose provider is away waits for it, and can be left behind.",
             code="undoing",
         )
     journal.log(tx, task.id, f"Asked to stop: {why}", "warning")

@@ -37,19 +37,34 @@ def held_parts(tx: Transaction, task: Task) -> list[Task]:
     return [part for part in below if part.state is TaskState.HELD]
 
 
-def meant(tx: Transaction, task: Task) -> Task:
-    """The task that a decision is about: for a root, the one part of it that is held.
-
-    Raises `BadInput`, which names them, when several are.
-    """
+def decidable(tx: Transaction, task: Task) -> list[Task]:
+    """What somebody must decide about: the task's held parts. Where there are none, the
+    steps of its undo about which a person can decide while they wait."""
     held = held_parts(tx, task)
-    if len(held) > 1:
-        named = "; ".join(f"{part.id} ({part.title})" for part in held)
+    if held or task.done:
+        return held
+    family = [task, *tasks.children(tx, task.id)] if task.is_root else [task]
+    steps = [part for part in family if part.undoes_id is not None]
+    effects = placeholders.of_tasks(tx, [step.id for step in steps])
+    return [step for step in steps if choices(step, effects.get(step.id))]
+
+
+def meant(tx: Transaction, task: Task) -> Task:
+    """The task that a decision is about: for a root, the one part of it that somebody
+    must decide about, or can.
+
+    Raises `BadInput`, which names them, when there are several.
+    """
+    parts = decidable(tx, task)
+    if len(parts) > 1:
+        held = parts[0].state is TaskState.HELD
+        named = "; ".join(f"{part.id} ({part.title})" for part in parts)
         raise BadInput(
-            f"{len(held)} parts of “{task.title}” are held.",
+            f"{len(parts)} {'parts' if held else 'steps back'} of “{task.title}” "
+            f"{'are held' if held else 'wait'}.",
             hint=f"Decide about one at a time: {named}.",
         )
-    return held[0] if held else task
+    return parts[0] if parts else task
 
 
 def case(tx: Transaction, task: Task) -> Case | None:

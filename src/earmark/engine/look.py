@@ -5,12 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from earmark.domain.command import Doubt, ExternalJob
-from earmark.domain.connector import EffectClass
 from earmark.domain.deadline import Deadline
 from earmark.domain.errors import EarmarkError
 from earmark.domain.mark import Mark
 from earmark.domain.outcome import Done, Found
-from earmark.engine.asking import NothingToDo
+from earmark.engine.asking import NothingToDo, reached
 from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
 from earmark.engine.due import Check, by_command
@@ -45,19 +44,11 @@ def _one_by_one(
         try:
             seen: Seen = _sound(check, _found(check, deadline))
         except NothingToDo as error:
-            seen = _reached(check, error)
+            seen = reached(error, check.effect, check.operation)
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             seen = error
         boundary("probe.answered")
         yield check, seen
-
-
-def _reached(check: Check, nothing: NothingToDo) -> Seen:
-    """Of a state, that it is reached is all that counts, whoever brought it about (rule
-    12). Of what is made it says neither that it is ours, nor that ours is absent; and
-    whoever is to take it back must know."""
-    absolute = check.operation.effect is EffectClass.ABSOLUTE
-    return nothing.done if absolute and not check.effect.undoable else nothing
 
 
 def _many(

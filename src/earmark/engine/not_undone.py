@@ -33,7 +33,7 @@ def try_again_or_hold(tx: Transaction, task: Task, how: End) -> Task:
 
 
 def wait_for_provider(tx: Transaction, task: Task, error: Exception, why: str) -> bool:
-    """Whether a step of an undo, whose family is locked and of which nothing was sent,
+    """Whether a step of an undo, whose family is locked and of which nothing is open,
     only did not reach its provider. That is no try, since silence is not an answer
     (rule 4): it is queued again, for as long as it takes, with the promise it has."""
     if task.undoes_id is None or task.stop_requested or not unreachable(error):
@@ -41,7 +41,9 @@ def wait_for_provider(tx: Transaction, task: Task, error: Exception, why: str) -
     text = f"Not taken back yet: {why}"
     if not journal.says(tx, task.id, text):
         journal.log(tx, task.id, text, "warning")
-    try_later(tx, task, PATIENCE, text)
+    # What it was counted for when it came past its plan.
+    tries = max(task.tries - 1, task.recoveries)
+    try_later(tx, tasks.change(tx, task, tries=tries), PATIENCE, text, task.attempt)
     return True
 
 

@@ -23,6 +23,7 @@ from earmark.domain.outcome import Done, Job
 from earmark.domain.states import PlaceholderState
 from earmark.domain.task import Placeholder
 from earmark.engine.ask_to_stop import ask_to_stop, wants_stop
+from earmark.engine.asking import NothingToDo, reached
 from earmark.engine.authored import in_ctx, overrides
 from earmark.engine.boundary import boundary
 from earmark.engine.confirm import confirm
@@ -116,6 +117,8 @@ def _one_by_one(
             job = check.effect.external_id or ""
             ctx = check.ctx(deadline)
             answer: Answer = in_ctx(partial(check.command.poll, ctx, job))
+        except NothingToDo as error:
+            answer = reached(error, check.effect, check.operation)
         except Exception as error:  # noqa: BLE001 - nothing is concluded from it
             answer = error
         boundary("poll.answered")

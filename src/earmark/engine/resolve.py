@@ -15,6 +15,7 @@ from earmark.engine import restored
 from earmark.engine.again import promise_anew
 from earmark.engine.end import End
 from earmark.engine.not_undone import PATIENCE
+from earmark.engine.restored import unasked
 from earmark.engine.runtime import Engine
 from earmark.engine.wake import drop, end, end_undone
 from earmark.store import dialect, journal, placeholders, tasks
@@ -107,6 +108,12 @@ _OF_FAILED_STEP = {
 _OF_WAITING_STEP = {
     Decision.LEAVE_BEHIND: _OF_FAILED_STEP[Decision.LEAVE_BEHIND],
 }
+#: The same, when the store is an older copy of itself: nobody has asked yet.
+_OF_RESTORED_STEP = {
+    Decision.LEAVE_BEHIND: "It stays at the provider, unless it was taken back before "
+    "the store was put back. It is named, and so is what was done before it, which "
+    f"stays. {_WHOLE_ENDS}",
+}
 #: About a root whose command could not say how it is taken back.
 _OF_UNPLANNED = {
     Decision.UNDO_AGAIN: "What stood in the way is mended: its command is asked again "
@@ -122,7 +129,7 @@ def choices(task: Task, effect: Placeholder | None) -> tuple[Choice, ...]:
     nothing is sent any more."""
     is_step = task.undoes_id is not None
     if _waits_for_its_next_try(task, effect):
-        texts = _OF_WAITING_STEP
+        texts = _OF_RESTORED_STEP if task.restored else _OF_WAITING_STEP
     elif task.state is not TaskState.HELD:
         return ()
     elif effect is None or effect.state is not PlaceholderState.HELD:
@@ -142,12 +149,11 @@ def choices(task: Task, effect: Placeholder | None) -> tuple[Choice, ...]:
 
 
 def _waits_for_its_next_try(task: Task, effect: Placeholder | None) -> bool:
-    """True for a step of an undo that was tried, and of which nothing was sent."""
-    if task.undoes_id is None or task.state is not TaskState.QUEUED or not task.tries:
+    """True for a step of an undo that was claimed before, and of which nothing is
+    open at the provider."""
+    if task.undoes_id is None or task.state is not TaskState.QUEUED:
         return False
-    if effect is None or effect.state is not PlaceholderState.PLANNED:
-        return False
-    return effect.first_sent_at is None
+    return task.attempt > 0 and effect is not None and effect.only_promised
 
 
 def resolve(
@@ -236,9 +242,24 @@ def _carry_out_undo(
         journal.log(tx, task.id, text, "warning")
         end_undone(tx, task)
         return
+    step = _no_more_tries(tx, task)
+    if effect is not None and effect.only_promised and unasked(tx, step, effect):
+        _watch_unasked(tx, step, effect, who)
+        return
     error = {"code": "left-behind", "message": text}
-    how = End(Outcome.INTERRUPTED, text, error=error)
-    drop(tx, _no_more_tries(tx, task), effect, how)
+    drop(tx, step, effect, End(Outcome.INTERRUPTED, text, error=error))
+
+
+def _watch_unasked(tx: Transaction, step: Task, effect: Placeholder, who: str) -> None:
+    """What may have been sent before the store was put back cannot be dropped (rule
+    15), and nobody can be asked about it: the sweeps look for what became of it."""
+    doubt = {
+        "doubt_since": tx.now,
+        "first_sent_at": effect.first_sent_at or step.created_at,
+    }
+    effect = placeholders.move(tx, effect, PlaceholderState.IN_DOUBT, **doubt)
+    effect = placeholders.move(tx, effect, PlaceholderState.HELD)
+    _watch(tx, step, effect, who)
 
 
 def _no_more_tries(tx: Transaction, step: Task) -> Task:
@@ -269,11 +290,15 @@ def _carry_out(
         case Decision.WATCH:
             if task.undoes_id is not None:
                 task = _no_more_tries(tx, task)
-            placeholders.move(tx, effect, PlaceholderState.WATCHED, next_check_at=None)
-            what = f"{effect.operation} {effect.external_id or effect.id}"
-            text = f"{who} stopped waiting; what became of {what} is not known."
-            error = {"code": "watched", "message": text, "left_behind": [what]}
-            end(tx, task, End(Outcome.INTERRUPTED, text, error=error))
+            _watch(tx, task, effect, who)
+
+
+def _watch(tx: Transaction, task: Task, effect: Placeholder, who: str) -> None:
+    placeholders.move(tx, effect, PlaceholderState.WATCHED, next_check_at=None)
+    what = f"{effect.operation} {effect.external_id or effect.id}"
+    text = f"{who} stopped waiting; what became of {what} is not known."
+    error = {"code": "watched", "message": text, "left_behind": [what]}
+    end(tx, task, End(Outcome.INTERRUPTED, text, error=error))
 
 
 def _adopt(tx: Transaction, task: Task, effect: Placeholder, handle: str) -> None:

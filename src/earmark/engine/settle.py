@@ -183,17 +183,14 @@ def settle_failed(
             end(tx, current, End.cancelled(f"It stopped: {why}"))
         elif command is not None and worth_it(current, command, code):
             try_later(tx, current, command.retry, why)
-        elif not (_unsent(effect) and wait_for_provider(tx, current, error, why)):
+        elif not (
+            effect is not None
+            and effect.only_promised
+            and wait_for_provider(tx, current, error, why)
+        ):
             drop(tx, current, effect, failed_with(tx, current, why, code))
 
     _settle(engine, task, work)
-
-
-def _unsent(effect: Placeholder | None) -> bool:
-    """Whether this is a promise of which no request is open."""
-    if effect is None or effect.state is not PlaceholderState.PLANNED:
-        return False
-    return effect.doubt_since is None
 
 
 def settle_stopped(engine: Engine, task: Task) -> None:
