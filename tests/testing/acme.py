@@ -235,6 +235,15 @@ class MakeThingByJob(MakeMarkedThing):
         return Done(job)
 
 
+class MakeThingShownLate(MakeThing):
+    """Right: Acme's client says 404 at first, and to ask too early tells nothing."""
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        if ctx.connect(Things).tell(job):
+            raise LookupError(f"404: {job}")
+        return super().poll(ctx, job)
+
+
 class RemoveThing(ExternalJob[str]):
     """Right: to be gone is a state."""
 
@@ -297,6 +306,26 @@ class LookAround(Action[int]):
 class SendsWithoutToken(MakeThing):
     def send(self, ctx: Ctx) -> str:
         return ctx.connect(Things).create(self.name)
+
+
+class FinishesBadlyToo(SendsWithoutToken):
+    """Two mistakes, none of which follows from the other."""
+
+    def finish(self, tx: Tx, result: str) -> None:
+        raise KeyError(result)
+
+
+class FailsBesideAnother(MakePair):
+    """One is shown late, the other fails: that is what the plan ends with."""
+
+    def child(self, name: str) -> Command[Any]:
+        late = MakeThingShownLate(provider=self.provider, name=name)
+        return late if name == "left" else Fails(provider=self.provider, name=name)
+
+
+class Fails(MakeThing):
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return Failed("There is no paint.")
 
 
 class NamesAnew(MakeNamedThing):

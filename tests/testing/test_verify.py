@@ -9,6 +9,7 @@ import pytest
 from earmark import Command, Ctx, ExternalJob, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
+from earmark.testing.invariants import RULES
 from earmark.testing.schedule import Schedule, parse
 from earmark.testing.trials import trials_of
 from tests.testing import acme, acme_undo
@@ -248,6 +249,37 @@ def test_what_is_held_undisturbed_is_said_at_once() -> None:
     (finding,) = report.findings
     assert (report.schedules, finding.mistake) == (1, Mistake.ENDS_BADLY)
     assert "Misspelt.send raised AttributeError" in finding.text
+
+
+def test_an_error_while_asking_is_no_mistake_where_all_goes_well() -> None:
+    late = acme.MakeThingShownLate()
+    assert verify(late, world=FakeAcme(), replay="undisturbed").ok
+
+
+def test_what_a_method_raised_does_not_hide_another_mistake() -> None:
+    command, world = acme.FinishesBadlyToo(), FakeAcme()
+    report = verify(command, world=world, replay="undisturbed", check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.NO_TOKEN
+    assert "finish raised KeyError" in finding.told[0]
+
+
+def test_what_a_method_raised_does_not_hide_a_broken_invariant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(RULES, "a rule", lambda tx: iter(["it is broken"]))
+    report = verify(Misspelt(), world=FakeAcme(), check=False)
+    mistakes = [finding.mistake for finding in report.findings]
+    assert mistakes == [Mistake.ENDS_BADLY, Mistake.BROKEN]
+
+
+def test_an_error_of_what_went_well_is_not_why_the_rest_did_not() -> None:
+    world, leaves = FakeAcme(), [acme.MakeThingShownLate, acme.Fails]
+    command = acme.FailsBesideAnother()
+    report = verify(command, world=world, may_leave=leaves, check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.ENDS_BADLY
+    assert "There is no paint" in finding.text
 
 
 class ForgetsReturn(acme.MakeThing):

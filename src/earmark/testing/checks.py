@@ -222,9 +222,17 @@ def untaken(after: Aftermath, raised: Sequence[Raised]) -> Iterator[Wrong]:
                 break
 
 
-def raised_in_peace(raised: Sequence[Raised]) -> Iterator[Wrong]:
-    """In a run that nothing befell: all the rest that is wrong with it follows."""
+def raised_in_peace(after: Aftermath, raised: Sequence[Raised]) -> Iterator[Wrong]:
+    """Why a run that nothing befell did not go well. An error of what went well in the
+    end is no reason: while asking, it says nothing about the job."""
+    if all(root.went_well for root in after.roots):
+        return
+    every = after.tasks.values()
+    well = {task.command for task in every if task.went_well}
+    well -= {task.command for task in every if not task.went_well}
     for one in raised:
+        if one.whose in well:
+            continue
         text = f"{one.whose}.{one.method} raised {one.error}, and nothing befell it."
         yield Wrong(Mistake.ENDS_BADLY, one.whose, text)
 
