@@ -19,6 +19,7 @@ from earmark import (
     ExternalJob,
     Failed,
     Found,
+    Job,
     JobUnknown,
     Lock,
     NotSent,
@@ -244,6 +245,29 @@ class MakeThingShownLate(MakeThing):
         return super().poll(ctx, job)
 
 
+class MakeThingInKeywords(MakeThing):
+    """Right: it asks for many by asking for each, in keywords."""
+
+    @classmethod
+    def poll_many(
+        cls, ctx: Ctx, jobs: Mapping[str, Job]
+    ) -> Mapping[str, Running | Done[str] | Failed]:
+        one = cls()
+        return {token: one.poll(ctx, job=job.id) for token, job in jobs.items()}
+
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        return {doubt.token: cls().find(ctx=ctx) for doubt in doubts}
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return super().poll(ctx=ctx, job=job)
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return super().find(ctx=ctx)
+
+
 class RemoveThing(ExternalJob[str]):
     """Right: to be gone is a state."""
 
@@ -364,6 +388,20 @@ class GivesUpLooking(MakeThing):
             return super().find(ctx)
         except TimeoutError:
             return []
+
+
+class GivesUpLookingForMany(MakeThing):
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        try:
+            things = ctx.connect(Things).all()
+        except TimeoutError:
+            things = []
+        tokens = {doubt.token for doubt in doubts}
+        found = {it.token: [Found(it.id, mark=it.token)] for it in things}
+        return {token: found.get(token, []) for token in tokens}
 
 
 class AsksTwice(MakeMarkedThing):

@@ -145,12 +145,26 @@ def test_what_is_there_and_never_adopted_is_found_and_named(
     assert "Found(…, mark=…)" in str(report)
 
 
-def test_a_look_that_takes_silence_for_absence_is_found_and_named() -> None:
-    command, world = acme.GivesUpLooking(), FakeAcme()
-    report = verify(command, world=world, replay="lose=1 cut=1", check=False)
+@pytest.mark.parametrize(
+    ("command", "method"),
+    [
+        (acme.GivesUpLooking(), "GivesUpLooking.find"),
+        (acme.GivesUpLookingForMany(), "GivesUpLookingForMany.find_many"),
+    ],
+    ids=named,
+)
+def test_a_look_that_takes_silence_for_absence_is_found_and_named(
+    command: Command[Any], method: str
+) -> None:
+    report = verify(command, world=FakeAcme(), replay="lose=1 cut=1", check=False)
     (finding,) = report.findings
     assert finding.mistake is Mistake.GUESSES
-    assert "GivesUpLooking.find returned list" in finding.text
+    assert f"{method} returned list" in finding.text
+
+
+@pytest.mark.parametrize("replay", ["undisturbed", "lose=1", "lose=1 cut=1"])
+def test_what_passes_keywords_is_watched_as_well(replay: str) -> None:
+    assert verify(acme.MakeThingInKeywords(), world=FakeAcme(), replay=replay).ok
 
 
 RIGHTLY_HELD = (
@@ -224,6 +238,18 @@ def test_what_does_not_end_undisturbed_is_said_at_once() -> None:
     report = verify(NeverEnds(), world=FakeAcme(), check=False)
     assert report.schedules == 1
     assert report.findings[0].mistake is Mistake.UNENDED
+
+
+def test_what_waits_for_one_that_never_ends_is_not_blamed() -> None:
+    class Pair(acme.MakePair):
+        def child(self, name: str) -> Command[Any]:
+            if name == "left":
+                return NeverEnds(provider=self.provider, name=name)
+            return super().child(name)
+
+    report = verify(Pair(), world=FakeAcme(), check=False)
+    (finding,) = report.findings
+    assert (finding.mistake, finding.command) == (Mistake.UNENDED, "NeverEnds")
 
 
 class Fails(acme.MakeThing):

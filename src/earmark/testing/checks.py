@@ -256,13 +256,20 @@ def ends(after: Aftermath, schedule: Schedule) -> Iterator[Wrong]:
 
 
 def unended(after: Aftermath) -> Iterator[Wrong]:
-    """Neither ended nor held: those that wait for no part of theirs."""
+    """Neither ended nor held: those that wait for no part of theirs, nor for a part
+    that comes before them."""
     open_tasks = [one for one in after.tasks.values() if not one.done]
     above = {task.parent_id for task in open_tasks}
-    for task in open_tasks:
-        if task.id not in above and task.state is not TaskState.HELD:
-            text = f"{task.command} is {task.state}: {after.last_word(task)}"
-            yield Wrong(Mistake.UNENDED, task.command, text)
+    found = [
+        task
+        for task in open_tasks
+        if task.id not in above and task.state is not TaskState.HELD
+    ]
+    waits = [task for task in found if task.state is TaskState.WAITING and task.pending]
+    # Where all of them wait for others, whoever they wait for is not there.
+    for task in [one for one in found if one not in waits] or waits:
+        text = f"{task.command} is {task.state}: {after.last_word(task)}"
+        yield Wrong(Mistake.UNENDED, task.command, text)
 
 
 def _list(ids: Sequence[str]) -> str:
