@@ -28,6 +28,7 @@ from earmark import (
     Results,
     Running,
     Tx,
+    Unsupported,
     exclusive,
 )
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
@@ -119,7 +120,8 @@ class AcmeConnector:
         return self
 
     def capability(self, capability: type[C], deadline: Deadline) -> C:
-        assert capability is Things
+        if capability is not Things:
+            raise Unsupported(f"Acme has no {capability.__name__}.")
         return cast(C, self.things)
 
     def close(self) -> None:

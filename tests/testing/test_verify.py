@@ -40,6 +40,7 @@ WRONG = (
     (acme.SeesNoName(), Mistake.NOT_FOUND),
     (acme_undo.UndoRaises(), Mistake.UNDO_FAILS),
     (acme_undo.StepBackRaises(), Mistake.UNDO_FAILS),
+    (acme_undo.UndoReturnsNoJob(), Mistake.UNDO_FAILS),
     (acme_undo.UndoesNothing(), Mistake.UNDO_VOID),
     (acme_undo.UndoesByName(), Mistake.NOT_OWN),
     (acme_undo.UndoesByPlace(), Mistake.NOT_OWN),
@@ -198,6 +199,38 @@ def told(finding: Finding) -> Sequence[object]:
     """A name that is chosen anew is another one each time."""
     text = "" if finding.command == "NamesAnew" else finding.text
     return finding.mistake, finding.command, text, finding.when, finding.schedule
+
+
+#: What never takes it back, though no method of an author's raises an error of its own.
+NEVER_TAKES_BACK = (
+    (acme_undo.UndoReturnsNoJob(), "which is no ExternalJob"),
+    (acme_undo.UndoneBy(by="RemoveByResult"), "left"),
+    (acme_undo.UndoneBy(by="RemoveUnsupported"), "Acme has no Images"),
+    (acme_undo.UndoneBy(by="SendsUnsupported"), "sent 5 times, and is still not there"),
+    (acme_undo.UndoneBy(by="LooksUnsupported"), "Acme has no Images"),
+    (acme_undo.UndoneBy(by="RemoveRejected"), "Nothing is removed here"),
+    (acme_undo.UndoneBy(by="RemoveRefused"), "Acme removes nothing"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"), NEVER_TAKES_BACK, ids=lambda it: getattr(it, "by", "")
+)
+def test_an_undo_that_can_never_work_is_found_and_named(
+    command: Command[Any], why: str
+) -> None:
+    report = verify(command, world=FakeAcme(), replay="refuse=2", check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.UNDO_FAILS
+    assert why in finding.text
+    assert fits_a_screen(report)
+
+
+def test_an_undo_that_nobody_could_tell_the_end_of_is_rightly_held() -> None:
+    """Class `none`, and its reply is lost: a person must look."""
+    command = acme_undo.UndoneBy(by="RemoveBlindly")
+    report = verify(command, world=FakeAcme(), replay="refuse=2 lose=3")
+    assert report.held == 1
 
 
 def test_it_raises_with_the_report() -> None:

@@ -164,7 +164,7 @@ class Trials:
         wrong += checks.doubled(after, self._usual)
         wrong += checks.lost(after, self._usual)
         wrong += checks.left_behind(after, schedule, self._may_leave)
-        wrong += checks.untaken(after, self._edge.raised)
+        wrong += checks.untaken(after, schedule, self._edge.raised, self._may_leave)
         wrong += checks.ends(after, schedule)
         wrong += self._broken(ran, after)
         raised = list(checks.raised_in_peace(after, self._edge.raised))
