@@ -19,6 +19,7 @@ from earmark import (
     ExternalJob,
     Failed,
     Found,
+    Job,
     JobUnknown,
     Lock,
     NotSent,
@@ -27,6 +28,7 @@ from earmark import (
     Results,
     Running,
     Tx,
+    Unsupported,
     exclusive,
 )
 from earmark.domain.connector import EffectClass, Operation, ProviderConfig
@@ -118,7 +120,8 @@ class AcmeConnector:
         return self
 
     def capability(self, capability: type[C], deadline: Deadline) -> C:
-        assert capability is Things
+        if capability is not Things:
+            raise Unsupported(f"Acme has no {capability.__name__}.")
         return cast(C, self.things)
 
     def close(self) -> None:
@@ -235,6 +238,38 @@ class MakeThingByJob(MakeMarkedThing):
         return Done(job)
 
 
+class MakeThingShownLate(MakeThing):
+    """Right: Acme's client says 404 at first, and to ask too early tells nothing."""
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        if ctx.connect(Things).tell(job):
+            raise LookupError(f"404: {job}")
+        return super().poll(ctx, job)
+
+
+class MakeThingInKeywords(MakeThing):
+    """Right: it asks for many by asking for each, in keywords."""
+
+    @classmethod
+    def poll_many(
+        cls, ctx: Ctx, jobs: Mapping[str, Job]
+    ) -> Mapping[str, Running | Done[str] | Failed]:
+        one = cls()
+        return {token: one.poll(ctx, job=job.id) for token, job in jobs.items()}
+
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        return {doubt.token: cls().find(ctx=ctx) for doubt in doubts}
+
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return super().poll(ctx=ctx, job=job)
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return super().find(ctx=ctx)
+
+
 class RemoveThing(ExternalJob[str]):
     """Right: to be gone is a state."""
 
@@ -299,6 +334,26 @@ class SendsWithoutToken(MakeThing):
         return ctx.connect(Things).create(self.name)
 
 
+class FinishesBadlyToo(SendsWithoutToken):
+    """Two mistakes, none of which follows from the other."""
+
+    def finish(self, tx: Tx, result: str) -> None:
+        raise KeyError(result)
+
+
+class FailsBesideAnother(MakePair):
+    """One is shown late, the other fails: that is what the plan ends with."""
+
+    def child(self, name: str) -> Command[Any]:
+        late = MakeThingShownLate(provider=self.provider, name=name)
+        return late if name == "left" else Fails(provider=self.provider, name=name)
+
+
+class Fails(MakeThing):
+    def poll(self, ctx: Ctx, job: str) -> Running | Done[str] | Failed:
+        return Failed("There is no paint.")
+
+
 class NamesAnew(MakeNamedThing):
     def send(self, ctx: Ctx) -> str:
         things = ctx.connect(Things)
@@ -335,6 +390,20 @@ class GivesUpLooking(MakeThing):
             return super().find(ctx)
         except TimeoutError:
             return []
+
+
+class GivesUpLookingForMany(MakeThing):
+    @classmethod
+    def find_many(
+        cls, ctx: Ctx, doubts: Sequence[Doubt]
+    ) -> Mapping[str, Sequence[Found]]:
+        try:
+            things = ctx.connect(Things).all()
+        except TimeoutError:
+            things = []
+        tokens = {doubt.token for doubt in doubts}
+        found = {it.token: [Found(it.id, mark=it.token)] for it in things}
+        return {token: found.get(token, []) for token in tokens}
 
 
 class AsksTwice(MakeMarkedThing):

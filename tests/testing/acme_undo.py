@@ -11,12 +11,22 @@ from earmark import (
     ExternalJob,
     Failed,
     Found,
+    Images,
     ProviderRef,
+    Refused,
+    Rejected,
     Results,
     Running,
     Tx,
 )
-from tests.testing.acme import MakeNamedThing, MakePair, MakeThing, RemoveThing, Things
+from tests.testing.acme import (
+    LookAround,
+    MakeNamedThing,
+    MakePair,
+    MakeThing,
+    RemoveThing,
+    Things,
+)
 
 
 class RemoveByName(ExternalJob[str]):
@@ -140,3 +150,77 @@ class StepBackRaises(UndoesByName):
 class UndoesNothing(UndoesByName):
     def child(self, name: str) -> Command[Any]:
         return MakeUndoneByNothing(provider=self.provider, name=name)
+
+
+class MakeUndoneByReading(MakeThing):
+    """What takes it back has no effect, so that nobody could tell that it is done."""
+
+    def undo(self, tx: Tx, job: str) -> Any:
+        return LookAround(provider=self.provider)
+
+
+class RemoveByResult(RemoveThing):
+    """A step of an undo comes after nothing whose result it could read."""
+
+    def prepare(self, ctx: Ctx) -> Any:
+        return ctx.results.of("left", RemoveThing)
+
+
+class RemoveUnsupported(RemoveThing):
+    def prepare(self, ctx: Ctx) -> Any:
+        ctx.connect(Images)
+
+
+class SendsUnsupported(RemoveThing):
+    """That is doubt each time, though nothing befell it; its look shows the truth."""
+
+    def send(self, ctx: Ctx) -> str:
+        ctx.connect(Images)
+        return self.thing
+
+
+class LooksUnsupported(SendsUnsupported):
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        ctx.connect(Images)
+        return []
+
+
+class RemoveRejected(RemoveThing):
+    def check(self, tx: Tx) -> None:
+        raise Rejected("Nothing is removed here.")
+
+
+class RemoveRefused(RemoveThing):
+    def send(self, ctx: Ctx) -> str:
+        raise Refused("Acme removes nothing.", code="never")
+
+
+class RemoveBlindly(RemoveThing):
+    """Right: nobody can ask, so a lost reply is a person's."""
+
+    operation = "thing.none"
+
+    def find(self, ctx: Ctx) -> Sequence[Found]:
+        return []
+
+
+class MakeUndoneBy(MakeThing):
+    """Taken back by the command of that name."""
+
+    by: str
+
+    def undo(self, tx: Tx, job: str) -> ExternalJob[Any] | None:
+        step: type[RemoveThing] = globals()[self.by]
+        return step(provider=self.provider, thing=job)
+
+
+class UndoReturnsNoJob(UndoesByName):
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneByReading(provider=self.provider, name=name)
+
+
+class UndoneBy(UndoesByName):
+    by: str
+
+    def child(self, name: str) -> Command[Any]:
+        return MakeUndoneBy(provider=self.provider, name=name, by=self.by)

@@ -9,6 +9,7 @@ import pytest
 from earmark import Command, Ctx, ExternalJob, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
+from earmark.testing.invariants import RULES
 from earmark.testing.schedule import Schedule, parse
 from earmark.testing.trials import trials_of
 from tests.testing import acme, acme_undo
@@ -39,6 +40,7 @@ WRONG = (
     (acme.SeesNoName(), Mistake.NOT_FOUND),
     (acme_undo.UndoRaises(), Mistake.UNDO_FAILS),
     (acme_undo.StepBackRaises(), Mistake.UNDO_FAILS),
+    (acme_undo.UndoReturnsNoJob(), Mistake.UNDO_FAILS),
     (acme_undo.UndoesNothing(), Mistake.UNDO_VOID),
     (acme_undo.UndoesByName(), Mistake.NOT_OWN),
     (acme_undo.UndoesByPlace(), Mistake.NOT_OWN),
@@ -144,12 +146,26 @@ def test_what_is_there_and_never_adopted_is_found_and_named(
     assert "Found(…, mark=…)" in str(report)
 
 
-def test_a_look_that_takes_silence_for_absence_is_found_and_named() -> None:
-    command, world = acme.GivesUpLooking(), FakeAcme()
-    report = verify(command, world=world, replay="lose=1 cut=1", check=False)
+@pytest.mark.parametrize(
+    ("command", "method"),
+    [
+        (acme.GivesUpLooking(), "GivesUpLooking.find"),
+        (acme.GivesUpLookingForMany(), "GivesUpLookingForMany.find_many"),
+    ],
+    ids=named,
+)
+def test_a_look_that_takes_silence_for_absence_is_found_and_named(
+    command: Command[Any], method: str
+) -> None:
+    report = verify(command, world=FakeAcme(), replay="lose=1 cut=1", check=False)
     (finding,) = report.findings
     assert finding.mistake is Mistake.GUESSES
-    assert "GivesUpLooking.find returned list" in finding.text
+    assert f"{method} returned list" in finding.text
+
+
+@pytest.mark.parametrize("replay", ["undisturbed", "lose=1", "lose=1 cut=1"])
+def test_what_passes_keywords_is_watched_as_well(replay: str) -> None:
+    assert verify(acme.MakeThingInKeywords(), world=FakeAcme(), replay=replay).ok
 
 
 RIGHTLY_HELD = (
@@ -183,6 +199,38 @@ def told(finding: Finding) -> Sequence[object]:
     """A name that is chosen anew is another one each time."""
     text = "" if finding.command == "NamesAnew" else finding.text
     return finding.mistake, finding.command, text, finding.when, finding.schedule
+
+
+#: What never takes it back, though no method of an author's raises an error of its own.
+NEVER_TAKES_BACK = (
+    (acme_undo.UndoReturnsNoJob(), "which is no ExternalJob"),
+    (acme_undo.UndoneBy(by="RemoveByResult"), "left"),
+    (acme_undo.UndoneBy(by="RemoveUnsupported"), "Acme has no Images"),
+    (acme_undo.UndoneBy(by="SendsUnsupported"), "sent 5 times, and is still not there"),
+    (acme_undo.UndoneBy(by="LooksUnsupported"), "Acme has no Images"),
+    (acme_undo.UndoneBy(by="RemoveRejected"), "Nothing is removed here"),
+    (acme_undo.UndoneBy(by="RemoveRefused"), "Acme removes nothing"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"), NEVER_TAKES_BACK, ids=lambda it: getattr(it, "by", "")
+)
+def test_an_undo_that_can_never_work_is_found_and_named(
+    command: Command[Any], why: str
+) -> None:
+    report = verify(command, world=FakeAcme(), replay="refuse=2", check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.UNDO_FAILS
+    assert why in finding.text
+    assert fits_a_screen(report)
+
+
+def test_an_undo_that_nobody_could_tell_the_end_of_is_rightly_held() -> None:
+    """Class `none`, and its reply is lost: a person must look."""
+    command = acme_undo.UndoneBy(by="RemoveBlindly")
+    report = verify(command, world=FakeAcme(), replay="refuse=2 lose=3")
+    assert report.held == 1
 
 
 def test_it_raises_with_the_report() -> None:
@@ -225,6 +273,18 @@ def test_what_does_not_end_undisturbed_is_said_at_once() -> None:
     assert report.findings[0].mistake is Mistake.UNENDED
 
 
+def test_what_waits_for_one_that_never_ends_is_not_blamed() -> None:
+    class Pair(acme.MakePair):
+        def child(self, name: str) -> Command[Any]:
+            if name == "left":
+                return NeverEnds(provider=self.provider, name=name)
+            return super().child(name)
+
+    report = verify(Pair(), world=FakeAcme(), check=False)
+    (finding,) = report.findings
+    assert (finding.mistake, finding.command) == (Mistake.UNENDED, "NeverEnds")
+
+
 class Fails(acme.MakeThing):
     def prepare(self, ctx: Ctx) -> Any:
         raise ValueError("nothing fits")
@@ -248,6 +308,37 @@ def test_what_is_held_undisturbed_is_said_at_once() -> None:
     (finding,) = report.findings
     assert (report.schedules, finding.mistake) == (1, Mistake.ENDS_BADLY)
     assert "Misspelt.send raised AttributeError" in finding.text
+
+
+def test_an_error_while_asking_is_no_mistake_where_all_goes_well() -> None:
+    late = acme.MakeThingShownLate()
+    assert verify(late, world=FakeAcme(), replay="undisturbed").ok
+
+
+def test_what_a_method_raised_does_not_hide_another_mistake() -> None:
+    command, world = acme.FinishesBadlyToo(), FakeAcme()
+    report = verify(command, world=world, replay="undisturbed", check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.NO_TOKEN
+    assert "finish raised KeyError" in finding.told[0]
+
+
+def test_what_a_method_raised_does_not_hide_a_broken_invariant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(RULES, "a rule", lambda tx: iter(["it is broken"]))
+    report = verify(Misspelt(), world=FakeAcme(), check=False)
+    mistakes = [finding.mistake for finding in report.findings]
+    assert mistakes == [Mistake.ENDS_BADLY, Mistake.BROKEN]
+
+
+def test_an_error_of_what_went_well_is_not_why_the_rest_did_not() -> None:
+    world, leaves = FakeAcme(), [acme.MakeThingShownLate, acme.Fails]
+    command = acme.FailsBesideAnother()
+    report = verify(command, world=world, may_leave=leaves, check=False)
+    (finding,) = report.findings
+    assert finding.mistake is Mistake.ENDS_BADLY
+    assert "There is no paint" in finding.text
 
 
 class ForgetsReturn(acme.MakeThing):

@@ -65,6 +65,8 @@ class Aftermath:
         engine.read(read)
         self._engine = engine
         self._installation = engine.installation
+        #: Whose request got no reply.
+        self.unanswered = {it.token for _, it in wire.seen.changes if it.unanswered}
         self.made: dict[str, list[Made]] = defaultdict(list)
         self.nobodys: list[Made] = []
         for made in wire.made():
@@ -86,6 +88,11 @@ class Aftermath:
         """Where it stands in the plan, the same in every run."""
         above = self.tasks.get(task.parent_id or "")
         return f"{self.place(above)}/{task.key}" if above is not None else ""
+
+    def newest(self, task: Task) -> Placeholder | None:
+        """The promise of its that counts; there is one for each try."""
+        own = [one for one in self.effects.values() if one.task_id == task.id]
+        return max(own, key=lambda one: one.id, default=None)
 
     def undone_by(self, token: str) -> Task | None:
         """The step that took back what was promised with it."""
@@ -210,21 +217,57 @@ def left_behind(
                     yield Wrong(Mistake.UNDO_VOID, step.command, text)
 
 
-def untaken(after: Aftermath, raised: Sequence[Raised]) -> Iterator[Wrong]:
+def untaken(
+    after: Aftermath,
+    schedule: Schedule,
+    raised: Sequence[Raised],
+    may_leave: Container[str],
+) -> Iterator[Wrong]:
     """A person is to take it back, since the author's code cannot."""
     for task in after.held():
         if task.undoes_id is None and task.step is not Step.UNDO:
             continue
-        for one in raised:
-            if one.error in task.message:
-                text = f"{one.whose}.{one.method} raised {one.error}, so a person must."
-                yield Wrong(Mistake.UNDO_FAILS, one.whose, text)
-                break
+        one = next((one for one in raised if one.error in task.message), None)
+        if one is not None:
+            text = f"{one.whose}.{one.method} raised {one.error}, so a person must."
+            yield Wrong(Mistake.UNDO_FAILS, one.whose, text)
+        elif not _excused(after, schedule, task, may_leave):
+            text = f"{task.command} is held: {task.message}"
+            yield Wrong(Mistake.UNDO_FAILS, task.command, text)
 
 
-def raised_in_peace(raised: Sequence[Raised]) -> Iterator[Wrong]:
-    """In a run that nothing befell: all the rest that is wrong with it follows."""
+def _excused(
+    after: Aftermath, schedule: Schedule, task: Task, may_leave: Container[str]
+) -> bool:
+    """Whether an undo is rightly a person's. It is tried more often than anything
+    befalls it, so a failure is its own; but what became of a request that something
+    befell may be more than anybody can tell, and others that look the same may be in
+    the way."""
+    promise = after.newest(task)
+    cut = any(fault is Fault.CUT for fault, _ in schedule.faults)
+    unknown = (
+        promise is not None
+        and promise.state is PlaceholderState.HELD
+        and (promise.id in after.unanswered or bool(schedule.kills) or cut)
+    )
+    may_stay = (
+        task.undoes_id is not None
+        and after.task_of(task.undoes_id).command in may_leave
+    )
+    return unknown or may_stay or schedule.strangers
+
+
+def raised_in_peace(after: Aftermath, raised: Sequence[Raised]) -> Iterator[Wrong]:
+    """Why a run that nothing befell did not go well. An error of what went well in the
+    end is no reason: while asking, it says nothing about the job."""
+    if all(root.went_well for root in after.roots):
+        return
+    every = after.tasks.values()
+    well = {task.command for task in every if task.went_well}
+    well -= {task.command for task in every if not task.went_well}
     for one in raised:
+        if one.whose in well:
+            continue
         text = f"{one.whose}.{one.method} raised {one.error}, and nothing befell it."
         yield Wrong(Mistake.ENDS_BADLY, one.whose, text)
 
@@ -248,13 +291,20 @@ def ends(after: Aftermath, schedule: Schedule) -> Iterator[Wrong]:
 
 
 def unended(after: Aftermath) -> Iterator[Wrong]:
-    """Neither ended nor held: those that wait for no part of theirs."""
+    """Neither ended nor held: those that wait for no part of theirs, nor for a part
+    that comes before them."""
     open_tasks = [one for one in after.tasks.values() if not one.done]
     above = {task.parent_id for task in open_tasks}
-    for task in open_tasks:
-        if task.id not in above and task.state is not TaskState.HELD:
-            text = f"{task.command} is {task.state}: {after.last_word(task)}"
-            yield Wrong(Mistake.UNENDED, task.command, text)
+    found = [
+        task
+        for task in open_tasks
+        if task.id not in above and task.state is not TaskState.HELD
+    ]
+    waits = [task for task in found if task.state is TaskState.WAITING and task.pending]
+    # Where all of them wait for others, whoever they wait for is not there.
+    for task in [one for one in found if one not in waits] or waits:
+        text = f"{task.command} is {task.state}: {after.last_word(task)}"
+        yield Wrong(Mistake.UNENDED, task.command, text)
 
 
 def _list(ids: Sequence[str]) -> str:

@@ -91,16 +91,12 @@ class Edge:
             self.wrong.append(Wrong(Mistake.ENDS_BADLY, name, text))
         return handle
 
-    def _poll(
-        self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, job: str
-    ) -> Any:
+    def _poll(self, proceed: Proceed, whose: type[Any], *given: Any) -> Any:
         with self._answered(whose, "poll") as answers:
             answers.append(proceed())
         return answers[0]
 
-    def _poll_many(
-        self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, jobs: Any
-    ) -> Any:
+    def _poll_many(self, proceed: Proceed, whose: type[Any], *given: Any) -> Any:
         with self._answered(whose, "poll_many") as answers:
             many = proceed()
             answers += many.values() if isinstance(many, Mapping) else ()
@@ -139,9 +135,12 @@ class Edge:
         self, proceed: Proceed, whose: type[Any], ctx: EngineCtx, doubts: Any
     ) -> Any:
         tokens = [doubt.token for doubt in doubts]
-        answers = self._look(tokens, proceed)
+        with self._answered(whose, "find_many") as shown:
+            answers = self._look(tokens, proceed)
+            if isinstance(answers, Mapping):
+                answers = {token: list(some) for token, some in answers.items()}
+                shown += answers.values()
         if isinstance(answers, Mapping):
-            answers = {token: list(some) for token, some in answers.items()}
             for token in tokens:
                 some, effect = answers.get(token, []), ctx.placeholder.effect
                 self._note_look(token, some)

@@ -6,6 +6,7 @@ out of the author's code that asks the world, and into the code inside a transac
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from earmark.engine.runtime import Engine
 
 T = TypeVar("T")
 #: Called in place of an author's method: with the command's class, the method's name,
-#: what goes on with the call, and the call's arguments.
+#: what goes on with the call, and the call's arguments in their order.
 Between = Callable[[type[Any], str, Callable[[], Any], tuple[Any, ...]], Any]
 
 _WITH_CTX = (
@@ -29,6 +30,14 @@ _OURS = (Action, Command, Composite, ExternalJob)
 def boundaries(met: Iterable[str]) -> int:
     """How many of these instants are boundaries."""
     return sum(name in BOUNDARIES for name in met)
+
+
+def _named(
+    function: Callable[..., Any], begin: int, options: Mapping[str, Any]
+) -> list[Any]:
+    """What an author passes by name, in the order of the parameters."""
+    names = list(inspect.signature(function).parameters)[begin:] if options else []
+    return [options[name] for name in names if name in options]
 
 
 def _as_it_is(
@@ -138,7 +147,8 @@ class Instants:
         def met(*given: Any, **options: Any) -> Any:
             self.meet(f"{label} begins")
             proceed = functools.partial(function, *given, **options)
-            result = self._between(command, name, proceed, given)
+            in_order = (*given, *_named(function, len(given), options))
+            result = self._between(command, name, proceed, in_order)
             if name in _WITH_CTX:
                 self.meet(f"{label} returns")
             return result

@@ -35,8 +35,8 @@ _ADVICE = {
     Mistake.NO_TOKEN: "hand ctx.token or ctx.mark on in `send`, and make names of it.",
     Mistake.GUESSES: "let the exception out: what nobody knows is found out.",
     Mistake.NO_UNDO: "write `undo`, or say may_leave=.",
-    Mistake.UNDO_FAILS: "see what it raised: a mistake in `undo`, or in the command "
-    "that it returned.",
+    Mistake.UNDO_FAILS: "see what it raised or is held for: a mistake in `undo`, or "
+    "in the command that it returned.",
     Mistake.UNDO_VOID: "see that its request removes it, and what it is compared with: "
     "the object shows tx.undone.token or tx.undone.mark.",
     Mistake.NOT_OWN: "prove the mark right before deleting: hand tx.undone.token or "

@@ -37,6 +37,8 @@ _CAUSES = (
     Mistake.NOT_FOUND,
     Mistake.NOT_OWN,
 )
+#: What does not come of an exception of the author's.
+_NOT_RAISED = (*_CAUSES, Mistake.BROKEN)
 
 
 class Trials:
@@ -162,11 +164,12 @@ class Trials:
         wrong += checks.doubled(after, self._usual)
         wrong += checks.lost(after, self._usual)
         wrong += checks.left_behind(after, schedule, self._may_leave)
-        wrong += checks.untaken(after, self._edge.raised)
+        wrong += checks.untaken(after, schedule, self._edge.raised, self._may_leave)
         wrong += checks.ends(after, schedule)
         wrong += self._broken(ran, after)
-        if schedule.quiet and self._edge.raised:
-            wrong = list(checks.raised_in_peace(self._edge.raised))
+        raised = list(checks.raised_in_peace(after, self._edge.raised))
+        if schedule.quiet and raised:
+            wrong = [one for one in wrong if one.mistake in _NOT_RAISED] + raised
         causes = [one for one in wrong if one.mistake in _CAUSES]
         rest = [one for one in wrong if one.mistake not in _CAUSES]
         if not wrong:
