@@ -6,7 +6,7 @@ its send open until its process is proved gone.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from earmark.domain.command import OnRestart
@@ -73,6 +73,28 @@ def overdue(engine: Engine) -> int:
     return _recover_many(engine, late, "its call ran past its deadline")
 
 
+def let_go(engine: Engine, task: Task, why: str, *, blame: bool) -> bool:
+    """A worker that lives on works no more on this task of its own: no thread of it
+    does. False when it moved on meanwhile.
+
+    So its request, if it made one, is over, and no worker was lost. `blame`: the task's
+    own attempt broke off, not the store's answer; it may not do so for ever.
+    """
+    return _alone(engine, task, partial(_let_go, left=task, why=why, blame=blame))
+
+
+def _let_go(tx: Transaction, left: Task, why: str, blame: bool) -> None:
+    locks.lock_family(tx, left)
+    effect = placeholders.of_task(tx, left.id)
+    if effect is not None and effect.state is PlaceholderState.SENDING:
+        assert effect.nonce is not None
+        sends.over(tx, effect.nonce)
+    if not blame:  # nor was it a try
+        tries = max(left.tries - 1, left.recoveries)
+        left = tasks.change(tx, left, tries=tries)
+    _recover(tx, left, why, counts=blame)
+
+
 def _recover_all(engine: Engine, worker_id: str, why: str) -> int:
     left = engine.read(lambda tx: tasks.running_of(tx, worker_id))
     return _recover_many(engine, left, why)
@@ -102,8 +124,12 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
     Nothing sent: queued again, for another attempt. Sent without an answer: in doubt.
     A command that is to fail then (`on_restart`) sends nothing more.
     """
+    return _alone(engine, left, partial(_recover, left=left, why=why))
+
+
+def _alone(engine: Engine, left: Task, work: Callable[[Transaction], None]) -> bool:
     try:
-        engine.write(lambda tx: _recover(tx, left, why))
+        engine.write(work)
     except Stale:
         return False
     except Exception:  # noqa: BLE001 - whatever it is, the others are recovered
@@ -113,9 +139,9 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
     return True
 
 
-def _recover(tx: Transaction, left: Task, why: str) -> None:
+def _recover(tx: Transaction, left: Task, why: str, *, counts: bool = True) -> None:
     locks.lock_family(tx, left)
-    task = tasks.change(tx, left, recoveries=left.recoveries + 1)
+    task = tasks.change(tx, left, recoveries=left.recoveries + counts)
     journal.log(tx, task.id, f"Recovered: {why}.", "warning")
     journal.note(tx, "engine", "recover", task.id, why=why)
     failing = _to_fail(tx, task)

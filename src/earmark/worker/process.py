@@ -9,7 +9,7 @@ from dataclasses import asdict
 from earmark.domain.ids import new_id
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
-from earmark.store import epoch, inventory, queue, workers
+from earmark.store import epoch, inventory, queue, tasks, workers
 from earmark.store.database import Transaction
 from earmark.store.identity import own_identity
 from earmark.store.wakeups import Topic
@@ -133,11 +133,11 @@ class Worker:
 
     def _say_goodbye(self, tx: Transaction, no_more: bool) -> int:
         workers.give_up_leases(tx, self.id)
-        if no_more and self._runner.idle:
+        if no_more and self._runner.idle and not tasks.running_of(tx, self.id):
             # Nothing is left running here, so nobody needs to recover anything. With a
-            # claim under way, or calls left, written off or not, the row stays until
-            # others have seen that the process is gone: only that proves that they send
-            # nothing.
+            # claim under way, calls left, written off or not, or tasks that broke off,
+            # the row stays until others have seen that the process is gone: only that
+            # proves that it sends nothing.
             workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
         return epoch.confirm(tx, self._engine.database.file, self._heartbeat.heard)
 

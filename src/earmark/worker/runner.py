@@ -1,8 +1,11 @@
 """The runner: claims tasks in batches and runs each in a thread of its own.
 
-A thread that hangs in an author's call cannot be ended. When the task was taken away
-from it (its deadline passed, see `engine.recover`), the thread is written off: its slot
-is free again, and a worker with too many of those drains and is replaced (rule 6).
+What it has in hand, and what the store says is this worker's, can come apart. A thread
+that hangs in an author's call cannot be ended: when the task was taken away from it
+(its deadline passed, see `engine.recover`), the thread is written off. Its slot is free
+again, and a worker with too many of those drains and is replaced (rule 6). And a task
+that no thread works on, since the store was away when it was claimed or half-way
+through it, is let go of, to be claimed anew.
 """
 
 import logging
@@ -10,10 +13,13 @@ import threading
 import time
 from collections.abc import Callable
 
+from earmark.domain.errors import CommitUnknown, Unavailable
 from earmark.domain.task import Task
+from earmark.engine import recover
 from earmark.engine.claim import claim
 from earmark.engine.perform import perform
 from earmark.engine.runtime import Engine
+from earmark.engine.told import told
 from earmark.store import queue, tasks
 
 _log = logging.getLogger(__name__)
@@ -22,6 +28,8 @@ _log = logging.getLogger(__name__)
 MOST_WRITTEN_OFF = 8
 _IDLE_SECONDS = 2.0
 _CHECK_SECONDS = 1.0
+_NOT_HEARD = "its worker did not hear that it had claimed it"
+_STORE_AWAY = "the store was out of its worker's reach"
 
 
 class Runner:
@@ -43,13 +51,15 @@ class Runner:
         self._lock = threading.Lock()
         self._running: dict[str, tuple[Task, float]] = {}
         self._written_off: set[str] = set()
+        #: Why attempts broke off, and whether the task is to blame.
+        self._broke_off: dict[str, tuple[str, bool]] = {}
         self._checked_at = 0.0
         self._free = threading.Event()
         self.on_free: Callable[[], None] = lambda: None
 
     def round(self) -> float:
         """Claim what fits and start it; returns how long to wait for more."""
-        self._write_off_lost()
+        self._compare()
         room = self._slots - len(self._running)
         claimed = claim(self._engine, self._appetite, self._worker_id, room)
         for task in claimed:
@@ -84,7 +94,7 @@ class Runner:
         return min(max((when - now).total_seconds(), 0.0), _IDLE_SECONDS)
 
     def _start(self, task: Task) -> None:
-        key = f"{task.id}/{task.attempt}"
+        key = _key(task)
         with self._lock:
             self._running[key] = (task, time.monotonic())
         name = f"task-{task.id}"
@@ -95,8 +105,12 @@ class Runner:
     def _run(self, key: str, task: Task) -> None:
         try:
             perform(self._engine, task)
-        except Exception:  # noqa: BLE001 - see below
-            # What state it is in stands in the database; recovery goes on from there.
+        except (Unavailable, CommitUnknown) as error:
+            self._note(key, _STORE_AWAY, blame=False)
+            _log.warning("task %s: this attempt broke off: %s", task.id, error)
+        except Exception as error:  # noqa: BLE001 - see below
+            # What state it is in stands in the database; `_compare` goes on from there.
+            self._note(key, f"its attempt broke off: {told(error)}", blame=True)
             _log.exception("task %s: this attempt broke off", task.id)
         finally:
             with self._lock:
@@ -105,22 +119,46 @@ class Runner:
             self._free.set()
             self.on_free()
 
-    def _write_off_lost(self) -> None:
-        """Free the slots of threads whose task is no longer theirs."""
+    def _note(self, key: str, why: str, *, blame: bool) -> None:
+        with self._lock:
+            self._broke_off[key] = (why, blame)
+
+    def _compare(self) -> None:
+        """What we have in hand with what the store says is ours, both ways."""
         now = time.monotonic()
         if now - self._checked_at < _CHECK_SECONDS:
             return
         self._checked_at = now
+        # In this order: only this thread claims, so what is not in hand by now, and is
+        # ours in the store after it, is in no hand any more.
         with self._lock:
+            in_hand = {*self._running, *self._written_off}
             old = {k: t for k, (t, at) in self._running.items() if now - at > 2}
-        if not old:
-            return
         ours = self._engine.read(lambda tx: tasks.running_of(tx, self._worker_id))
-        still = {f"{task.id}/{task.attempt}" for task in ours}
-        for key in set(old) - still:
+        for task in ours:
+            if _key(task) not in in_hand:
+                self._let_go(task)
+        with self._lock:  # of what has moved on by itself, too
+            for key in self._broke_off.keys() - in_hand:
+                del self._broke_off[key]
+        self._write_off({k: old[k] for k in old.keys() - set(map(_key, ours))})
+
+    def _let_go(self, task: Task) -> None:
+        """Let it be claimed anew: its attempt is over, or was never begun."""
+        why, blame = self._broke_off.get(_key(task), (_NOT_HEARD, False))
+        if recover.let_go(self._engine, task, why, blame=blame):
+            _log.warning("task %s is let go of: %s", task.id, why)
+
+    def _write_off(self, lost: dict[str, Task]) -> None:
+        """Free the slots of threads whose task is no longer theirs."""
+        for key, task in lost.items():
             with self._lock:
                 if self._running.pop(key, None) is not None:
                     self._written_off.add(key)
-                    _log.warning("task %s: its call hangs, written off", old[key].id)
+                    _log.warning("task %s: its call hangs, written off", task.id)
         if len(self._written_off) >= MOST_WRITTEN_OFF:
             self._on_worn_out()
+
+
+def _key(task: Task) -> str:
+    return f"{task.id}/{task.attempt}"
