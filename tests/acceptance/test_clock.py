@@ -32,6 +32,9 @@ def step(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that says by how many seconds the workers' wall clock is off."""
     file = tmp_path / "clock-step"
     monkeypatch.setenv("EARMARK_TEST_CLOCK_STEP", str(file))
+    # An hour later a look at the whole provider is due: it would be one more task.
+    for regular in ("REFRESH", "SWEEP"):
+        monkeypatch.setenv(f"EARMARK_{regular}_SECONDS", str(24 * HOUR))
     house.settings = house.settings.model_copy(update={"commands": (STEPPING,)})
     return file
 

@@ -1,19 +1,23 @@
 """Whoever waits is told the truth about what for (invariant 10)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from earmark.domain.authoring import Ctx
 from earmark.domain.command import WhenLocked
+from earmark.domain.lock import Lock, exclusive
 from earmark.domain.outcome import Running
 from earmark.domain.task import Task
 from earmark.engine.explain import WaitingFor, waiting_for
 from earmark.engine.unheard import PATIENCE
 from earmark.store import placeholders, schema, workers
 from earmark.store.database import Transaction
-from tests.engine.world import Make, MakeAll, Stage
+from earmark.testing import invariants
+from tests.engine.world import Make, MakeAll, MakeBlindly, Stage
 
 
 def test_it_says_when_nobody_could_follow_a_job(stage: Stage) -> None:
@@ -193,3 +197,36 @@ def test_it_names_the_task_in_the_way(stage: Stage) -> None:
     reason = reason_of(stage, task)
     assert reason is not None
     assert (reason.kind, reason.task) == ("lock", holder.id)
+
+
+class Locked(MakeBlindly):
+    """The same, alone with its object."""
+
+    title = "Make {what} alone"
+    when_locked = WhenLocked.QUEUE
+
+    def locks(self) -> Sequence[Lock]:
+        return [exclusive("things", self.what[0]), exclusive("things", self.what[-1])]
+
+
+def lost(what: str, ctx: Ctx) -> str:
+    raise TimeoutError("no answer")
+
+
+def test_who_queues_behind_what_is_held_waits_for_that_person(stage: Stage) -> None:
+    """However many stand between them; for the rest nothing of the engine is stuck."""
+    stage.engine.commands.register(Locked)
+    stage.world.on_send = lost
+    held = stage.run(Locked(provider="p-1", what="a b"))
+    assert held.state == "held"
+    first = stage.run(Locked(provider="p-1", what="b c"))
+    second = stage.run(Locked(provider="p-1", what="c d"))
+    assert (first.state, second.state) == ("waiting", "waiting")
+    reason = reason_of(stage, first)
+    assert reason is not None
+    assert (reason.kind, reason.who, reason.task) == ("lock", "person", held.id)
+    assert reason.text.endswith(", which is held: a person must decide")
+    behind = reason_of(stage, second)
+    assert behind is not None
+    assert (behind.who, behind.task) == ("engine", first.id)
+    assert invariants.unended(stage.engine) == []

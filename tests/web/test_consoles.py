@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -74,22 +76,35 @@ def test_a_first_message_that_no_store_takes_is_refused(
 
 
 @pytest.mark.slow
-def test_a_worker_that_stands_still_is_told(tmp_path: Path) -> None:
-    """A picture that does not change looks the same."""
+@pytest.mark.parametrize("in_a_write", [False, True])
+def test_a_worker_that_stands_still_is_told(tmp_path: Path, in_a_write: bool) -> None:
+    """A picture that does not change looks the same. It may stand still wherever it is,
+    also where nobody else can write meanwhile."""
     with House(tmp_path) as house, Watcher(house) as ann:
         house.worker.start()
         house.add_lab()
         stream = ann.look("web01")
         pids = house.worker.pids()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
         try:
-            stopped = time.monotonic()
-            assert stream.ending()["code"] == "worker-lost"
-            assert time.monotonic() - stopped < 15
+            with _written_to(house) if in_a_write else nullcontext():
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)
+                stopped = time.monotonic()
+                assert stream.ending()["code"] == "worker-lost"
+                assert time.monotonic() - stopped < 15
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def _written_to(house: House) -> Iterator[None]:
+    """Sit on the write lock, as a worker does that is stopped inside a transaction."""
+    file = house.folder / "earmark.db"
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield
+        writer.execute("ROLLBACK")
 
 
 def test_of_many_who_use_a_ticket_at_once_one_gets_in(ann: Watcher) -> None:

@@ -60,9 +60,12 @@ class _Facts:
         self.names = provider_names(tx, self.effects.values(), shown)
         self.unanswered = unanswered_since(tx, self.effects.values())
         self.open_children = open_children(tx, shown)
-        self.held_parts = held_parts(tx, shown)
+        resting = [t.id for t in shown if t.is_root and t.state in RESTING]
+        self.held_parts = held_parts(tx, resting)
         waiting = [t.id for t in shown if t.is_root and t.state is TaskState.WAITING]
         self.queues = locks.obstacles(tx, waiting) if waiting else {}
+        holders = {it.task_id for _, it in self.queues.values() if it is not None}
+        self.held_holders = held_parts(tx, holders)
         queued = {(t.zone, t.role) for t in shown if t.state is TaskState.QUEUED}
         lines = {it: self.crew.shared_roles(*it) for it in queued}
         self.places = queue.places(tx, lines) if places else None
@@ -93,8 +96,11 @@ class _Facts:
             since, obstacle = self.queues[task.id]
             if obstacle is None:
                 return WaitingFor("lock", "its turn at what it locks", since)
-            text = f"a lock: {in_the_way(self.tx, obstacle)}"
-            return WaitingFor("lock", text, since, task=obstacle.task_id)
+            text, holder = f"a lock: {in_the_way(self.tx, obstacle)}", obstacle.task_id
+            if holder not in self.held_holders:
+                return WaitingFor("lock", text, since, task=holder)
+            text = f"{text}, which is held: a person must decide"
+            return WaitingFor("lock", text, since, who="person", task=holder)
         if task.id in self.open_children:
             left, total, began = self.open_children[task.id]
             undoing = task.state is TaskState.UNDOING

@@ -1,6 +1,6 @@
 """Relations: what tasks have to do with others, read once for many of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -55,10 +55,9 @@ def open_children(
 
 
 def held_parts(
-    tx: Transaction, shown: Sequence[Task]
+    tx: Transaction, roots: Collection[str]
 ) -> Mapping[str, tuple[str, datetime]]:
-    """Root → title of a descendant that is held, and since when."""
-    roots = [t.id for t in shown if t.is_root and t.state in RESTING]
+    """Root → title of what is held of its family, and since when."""
     if not roots:
         return {}
     query = sa.select(tasks.c.root_id, tasks.c.title, tasks.c.updated_at).where(

@@ -20,6 +20,7 @@ from earmark.domain.states import (
 from earmark.engine.runtime import Engine
 from earmark.store import placeholders as effects
 from earmark.store.database import Transaction
+from earmark.store.locks import obstacles
 from earmark.store.schema import (
     evidence,
     lock_queue,
@@ -58,7 +59,8 @@ def broken(engine: Engine) -> list[str]:
 def unended(engine: Engine) -> list[str]:
     """Tasks that have neither ended nor are left to a person (invariant 10).
 
-    An ancestor of a held task waits for that person too.
+    What waits for a held task waits for that person too: those above it, those that
+    come after it in its family, and those that queue for what its family has locked.
     """
 
     def look(tx: Transaction) -> list[str]:
@@ -71,16 +73,34 @@ def unended(engine: Engine) -> list[str]:
                     excused.add(at.id)
                     at = rows.get(at.parent_id)
         roots = {i for i in excused if rows[i].parent_id is None}
+        roots |= _queued_behind(tx, roots) if roots else set()
         return [
             f"every task ends: {_named(row)} is {row.state}: {row.message}"
             for row in rows.values()
             if row.state != "done"
             and row.id not in excused
-            # What comes after a held sibling waits for the same person.
             and not (row.state == "waiting" and row.root_id in roots)
         ]
 
     return engine.read(look)
+
+
+def _queued_behind(tx: Transaction, roots: Collection[str]) -> set[str]:
+    """The roots that queue for what these roots have locked, or wait for, earlier."""
+    queue = tx.execute(sa.select(lock_queue.c.root_id).distinct()).scalars()
+    in_the_way = {
+        root: obstacle.task_id
+        for root, (_, obstacle) in obstacles(tx, list(queue)).items()
+        if obstacle is not None
+    }
+    behind: set[str] = set()
+    while more := {
+        root
+        for root, holder in in_the_way.items()
+        if root not in behind and (holder in roots or holder in behind)
+    }:
+        behind |= more
+    return behind
 
 
 def broken_at_provider(

@@ -36,8 +36,12 @@ GREETING_SECONDS = 5.0
 OPENING_SECONDS = 10.0
 #: How often somebody who waits is told what for.
 TELL_SECONDS = 0.5
+#: How long the browser is not told of the end while that is being written down.
+WRITE_SECONDS = 2.0
 #: A WebSocket close code of our own: the message before it says why.
 CLOSED = 4000
+#: Ends that are being written down; the loop alone would not keep them.
+_ends: set[asyncio.Task[None]] = set()
 
 
 class Refusal(Exception):
@@ -96,12 +100,21 @@ async def _serve(
     except Refusal as refusal:
         ending = refusal.ending
     finally:
-        try:
-            await run_in_threadpool(_end, site, meeting.console, task.id, ending.reason)
-        except EarmarkError as error:
-            # It counts as ended soon, since nobody says any more that it is looked at.
-            _log.warning("the end of a console could not be written down: %s", error)
+        # Written down before the browser hears of it, and may come again; but a store
+        # that takes it late (a worker stands still on its lock) keeps nobody waiting.
+        end = asyncio.create_task(_write_end(site, meeting.console, task.id, ending))
+        _ends.add(end)
+        end.add_done_callback(_ends.discard)
+        await asyncio.wait({end}, timeout=WRITE_SECONDS)
     return ending
+
+
+async def _write_end(site: Site, console: str, task_id: str, ending: Ending) -> None:
+    try:
+        await run_in_threadpool(_end, site, console, task_id, ending.reason)
+    except EarmarkError as error:
+        # It counts as ended soon, since nobody says any more that it is looked at.
+        _log.warning("the end of a console could not be written down: %s", error)
 
 
 async def _first_message(browser: WebSocket, console: str) -> _Asked:
