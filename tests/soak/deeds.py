@@ -151,7 +151,8 @@ class Draw:
                 "cut": (3, self._place),
                 "cut at commit": (3, self._commit),
                 "delay": (1, lambda: self._place() | self._seconds(0.5, 2.0)),
-                "refuse": (1, lambda: self._place() | self._seconds(0.5, 1.0)),
+                # Up to longer than one and the same transaction is tried.
+                "refuse": (2, lambda: self._place() | self._seconds(0.5, 4.0)),
             }
         else:
             drawn["hold the write lock"] = (2, lambda: self._seconds(0.05, 0.6))
