@@ -2,10 +2,11 @@
 and how it must end. Every invariant is looked at on the way."""
 
 import random
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from earmark.domain.command import Command
 from earmark.domain.task import Task
@@ -17,6 +18,7 @@ from earmark.testing.drive import Driver
 from earmark.testing.instants import boundaries
 from earmark.testing.schedule import Schedule
 
+T = TypeVar("T")
 URL = "http://lab.test"
 
 
@@ -51,14 +53,18 @@ class Schedules:
     tried: int = 0
 
     def every_kill(
-        self, case: Case, at: Callable[[str], bool] = lambda name: True
+        self,
+        case: Case,
+        at: Callable[[str], bool] = lambda name: True,
+        share: int = 1,
     ) -> None:
         """Kill once at each instant that an undisturbed run meets, of those whose name
-        is chosen. A request that was on its way then landed, or never left, or lands
-        after the first look for it."""
-        for number, name in enumerate(list(self.run(case))):
-            if at(name):
-                self._kill(case, number, name)
+        is chosen, or at a share of them. A request that was on its way then landed, or
+        never left, or lands after the first look for it."""
+        every = list(self.run(case))
+        chosen = ((number, it) for number, it in enumerate(every) if at(it))
+        for number in _share_of(chosen, share):
+            self._kill(case, number, every[number])
 
     def drawn_kills(self, case: Case, most: int, seed: int) -> None:
         """The same at so many of those instants that are no boundary, drawn with this
@@ -85,9 +91,10 @@ class Schedules:
             late = chosen.random() < 0.3
             self.run(case, Schedule((first, second), late=late))
 
-    def every_cancel(self, case: Case) -> None:
-        """Cancel once at each boundary, from outside."""
-        for number in range(boundaries(self.run(case))):
+    def every_cancel(self, case: Case, share: int = 1) -> None:
+        """Cancel once at each boundary, or at a share of them, from outside."""
+        every = [name for name in self.run(case) if name in BOUNDARIES]
+        for number in _share_of(enumerate(every), share):
             self.run(case, Schedule(cancel_at=number))
 
     def drawn_cancels_and_kills(self, case: Case, most: int, seed: int) -> None:
@@ -151,3 +158,13 @@ class Schedules:
             case.runs
         ):
             yield f"the plan is whole: {[task.command for task in every]}"
+
+
+def _share_of(every: Iterable[tuple[T, str]], share: int) -> Iterator[T]:
+    """Of those with the same name one in so many, and at least one: here the first,
+    there a later one."""
+    named: dict[str, list[T]] = {}
+    for one, name in every:
+        named.setdefault(name, []).append(one)
+    for name, some in named.items():
+        yield from some[zlib.crc32(name.encode()) % min(share, len(some)) :: share]
