@@ -2,11 +2,10 @@
 and how it must end. Every invariant is looked at on the way."""
 
 import random
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from earmark.domain.command import Command
 from earmark.domain.task import Task
@@ -16,9 +15,8 @@ from earmark.store import tasks
 from earmark.testing import invariants
 from earmark.testing.drive import Driver
 from earmark.testing.instants import boundaries
-from earmark.testing.schedule import Schedule
+from earmark.testing.schedule import Schedule, share_of
 
-T = TypeVar("T")
 URL = "http://lab.test"
 
 
@@ -62,9 +60,9 @@ class Schedules:
         is chosen, or at a share of them. A request that was on its way then landed, or
         never left, or lands after the first look for it."""
         every = list(self.run(case))
-        chosen = ((number, it) for number, it in enumerate(every) if at(it))
-        for number in _share_of(chosen, share):
-            self._kill(case, number, every[number])
+        for number in share_of(every, share):
+            if at(every[number]):
+                self._kill(case, number, every[number])
 
     def drawn_kills(self, case: Case, most: int, seed: int) -> None:
         """The same at so many of those instants that are no boundary, drawn with this
@@ -94,7 +92,7 @@ class Schedules:
     def every_cancel(self, case: Case, share: int = 1) -> None:
         """Cancel once at each boundary, or at a share of them, from outside."""
         every = [name for name in self.run(case) if name in BOUNDARIES]
-        for number in _share_of(enumerate(every), share):
+        for number in share_of(every, share):
             self.run(case, Schedule(cancel_at=number))
 
     def drawn_cancels_and_kills(self, case: Case, most: int, seed: int) -> None:
@@ -158,13 +156,3 @@ class Schedules:
             case.runs
         ):
             yield f"the plan is whole: {[task.command for task in every]}"
-
-
-def _share_of(every: Iterable[tuple[T, str]], share: int) -> Iterator[T]:
-    """Of those with the same name one in so many, and at least one: here the first,
-    there a later one."""
-    named: dict[str, list[T]] = {}
-    for one, name in every:
-        named.setdefault(name, []).append(one)
-    for name, some in named.items():
-        yield from some[zlib.crc32(name.encode()) % min(share, len(some)) :: share]

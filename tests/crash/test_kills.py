@@ -40,7 +40,7 @@ Record = Callable[[str, object], None]
 pytestmark = pytest.mark.timeout(900)
 #: The others are slow.
 EVERY_DAY = {"token", "none", "two in turn"}
-#: On SQLite `tests/testing/test_product.py` kills and cancels at these instants, too.
+#: On SQLite `tests/testing/test_product.py` kills and cancels at such instants, too.
 not_verified = pytest.mark.parametrize(
     "database_url", BOTH_STORES if SOAK else BOTH_STORES[1:], indirect=True
 )

@@ -27,6 +27,16 @@ _ALL = sa.select(*_FIELDS)
 _ONE = _ALL.where(tasks.c.id == sa.bindparam("id"))
 _THESE = _ALL.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 _LOCKED = dialect.for_update(_THESE.order_by(tasks.c.id != tasks.c.root_id, tasks.c.id))
+_CHANGED = (
+    sa.update(tasks)
+    .where(
+        tasks.c.id == sa.bindparam("which"),
+        tasks.c.state == sa.bindparam("was"),
+        tasks.c.attempt == sa.bindparam("tried"),
+    )
+    .values(version=tasks.c.version + 1)
+    .returning(*_FIELDS)
+)
 
 
 def from_row(row: sa.Row[Any]) -> Task:
@@ -200,16 +210,9 @@ def move(tx: Transaction, task: Task, to: TaskState, **values: Any) -> Task:
 
 def change(tx: Transaction, task: Task, **values: Any) -> Task:
     """Change columns under that fence; the state itself only by way of `move`."""
-    row = tx.execute(
-        sa.update(tasks)
-        .where(
-            tasks.c.id == task.id,
-            tasks.c.state == task.state,
-            tasks.c.attempt == task.attempt,
-        )
-        .values(version=tasks.c.version + 1, updated_at=tx.now, **values)
-        .returning(*_FIELDS)
-    ).one_or_none()
+    changed = _CHANGED.values(updated_at=tx.now, **values)
+    fence = {"which": task.id, "was": task.state, "tried": task.attempt}
+    row = tx.execute(changed, fence).one_or_none()
     if row is None:
         raise Stale(f"Task {task.id} is no longer {task.state} in this attempt.")
     tx.wake(Topic.CHANGES)
