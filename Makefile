@@ -6,6 +6,9 @@ SCHEDULES ?= 400
 SEED ?= $(shell date +%s)
 PAIRS ?= 100
 ONLY ?=
+# `make test` drives a share of what these are about.
+IN_SHARES := tests/testing/test_product.py tests/docs/test_authoring.py \
+	tests/engine/test_lost_commits.py examples
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -44,7 +47,7 @@ soak: $(READY)  ## SCHEDULES=400 of random kills, stops, cuts, faults under load
 
 kills: $(READY)  ## Hours of kills: at every boundary each time, and PAIRS=100 drawn pairs for each
 	EARMARK_SOAK=1 EARMARK_SCHEDULES=$(PAIRS) EARMARK_SEED=$(SEED) \
-		$(PYTEST) --timeout 7200 tests/soak/test_every_kill.py tests/crash $(ARGS)
+		$(PYTEST) --timeout 7200 tests/soak/test_every_kill.py tests/crash $(IN_SHARES) $(ARGS)
 
 mutants: $(READY)  ## Take out one protection after the other: each must turn tests red (ONLY=name)
 	$(BIN)/python -m tests.mutants --only "$(ONLY)" $(ARGS)

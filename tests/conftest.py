@@ -54,11 +54,11 @@ def postgres() -> Iterator[PostgresPeer]:
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database with all its tables, to be copied."""
     file = tmp_path_factory.mktemp("migrated") / "earmark.db"
-    _migrate(f"sqlite:///{file}")
+    migrate_copy(f"sqlite:///{file}")
     return file
 
 
-def _migrate(url: str) -> None:
+def migrate_copy(url: str) -> None:
     """Make the tables, and forget which store this is: a copy is another one."""
     database = Database(url)
     migrate(database)
@@ -78,7 +78,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
             shutil.copyfile(request.getfixturevalue("migrated_file"), file)
         return f"sqlite:///{file}"
     peer: PostgresPeer = request.getfixturevalue("postgres")
-    return peer.copy_of(_migrate) if migrated else peer.new_database()
+    return peer.copy_of(migrate_copy) if migrated else peer.new_database()
 
 
 @pytest.fixture

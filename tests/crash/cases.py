@@ -108,7 +108,7 @@ SCRIPTED = (
         killed_ends="failed",
         big=True,
     ),
-    _make("undone", MakeUndone, "bad", ends="failed", besides=("Unmake",)),
+    _make("undone", MakeUndone, "bad", ends="failed", besides=("Unmake",), big=True),
     Case(
         "phases undone",
         lambda url: MakeAllOrNothing(provider=SCRIPTED_ID, whats=("a", "b")),
@@ -121,6 +121,7 @@ SCRIPTED = (
         "composite",
         lambda url: MakeAll(provider=SCRIPTED_ID, whats=("a", "b")),
         runs=("MakeAll", "Make"),
+        big=True,
     ),
     Case(
         "composite with a join",

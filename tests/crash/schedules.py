@@ -15,7 +15,7 @@ from earmark.store import tasks
 from earmark.testing import invariants
 from earmark.testing.drive import Driver
 from earmark.testing.instants import boundaries
-from earmark.testing.schedule import Schedule
+from earmark.testing.schedule import Schedule, share_of
 
 URL = "http://lab.test"
 
@@ -51,14 +51,18 @@ class Schedules:
     tried: int = 0
 
     def every_kill(
-        self, case: Case, at: Callable[[str], bool] = lambda name: True
+        self,
+        case: Case,
+        at: Callable[[str], bool] = lambda name: True,
+        share: int = 1,
     ) -> None:
         """Kill once at each instant that an undisturbed run meets, of those whose name
-        is chosen. A request that was on its way then landed, or never left, or lands
-        after the first look for it."""
-        for number, name in enumerate(list(self.run(case))):
-            if at(name):
-                self._kill(case, number, name)
+        is chosen, or at a share of them. A request that was on its way then landed, or
+        never left, or lands after the first look for it."""
+        every = list(self.run(case))
+        for number in share_of(every, share):
+            if at(every[number]):
+                self._kill(case, number, every[number])
 
     def drawn_kills(self, case: Case, most: int, seed: int) -> None:
         """The same at so many of those instants that are no boundary, drawn with this
@@ -85,9 +89,10 @@ class Schedules:
             late = chosen.random() < 0.3
             self.run(case, Schedule((first, second), late=late))
 
-    def every_cancel(self, case: Case) -> None:
-        """Cancel once at each boundary, from outside."""
-        for number in range(boundaries(self.run(case))):
+    def every_cancel(self, case: Case, share: int = 1) -> None:
+        """Cancel once at each boundary, or at a share of them, from outside."""
+        every = [name for name in self.run(case) if name in BOUNDARIES]
+        for number in share_of(every, share):
             self.run(case, Schedule(cancel_at=number))
 
     def drawn_cancels_and_kills(self, case: Case, most: int, seed: int) -> None:

@@ -1,13 +1,14 @@
 """Killed at every instant of every command, and again at every instant of what follows,
-inside the process and on both stores (invariants 1 to 10). Of a big plan, and on
-PostgreSQL, at every boundary, and at some drawn instants between them; `make kills` has
-them all.
+inside the process and on both stores (invariants 1 to 10). Of a big plan at every
+boundary, on PostgreSQL at some of each kind of boundary, and at some drawn instants
+between them; `make kills` has them all.
 
 What a kill is here: an exception that nobody catches, in the thread that works; see
 `earmark.testing.instants`. `tests/acceptance/test_crashes.py` has the real ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,14 @@ from earmark.testing.instants import boundaries, instants_of
 from earmark.testing.schedule import Schedule
 from tests.conftest import BOTH_STORES
 from tests.crash.cases import PRODUCT, SCRIPTED
-from tests.crash.drawn import INSTANTS, MOST, SEED, SOAK
+from tests.crash.drawn import (
+    FEWER,
+    INSTANTS,
+    MOST,
+    SEED,
+    SHARE,
+    SOAK,
+)
 from tests.crash.inside import Faithful, InsideLab
 from tests.crash.schedules import Case, Schedules
 
@@ -32,7 +40,7 @@ Record = Callable[[str, object], None]
 pytestmark = pytest.mark.timeout(900)
 #: The others are slow.
 EVERY_DAY = {"token", "none", "two in turn"}
-#: On SQLite `tests/testing/test_product.py` kills and cancels at these instants, too.
+#: On SQLite `tests/testing/test_product.py` kills and cancels at such instants, too.
 not_verified = pytest.mark.parametrize(
     "database_url", BOTH_STORES if SOAK else BOTH_STORES[1:], indirect=True
 )
@@ -66,11 +74,22 @@ def product(
     record_property("schedules", schedules.tried)
 
 
+@dataclass(frozen=True)
+class Amounts:
+    """How much is tried on a store. What lies between two boundaries is the same code
+    on both: on one of them some of it will do."""
+
+    every_instant: bool
+    share: int
+    elsewhere: int
+    drawn: int
+
+
 @pytest.fixture
-def at_every_instant(database_url: str) -> bool:
-    """What lies between two boundaries is the same code on both stores: on one of them
-    some of it will do."""
-    return SOAK or database_url.startswith("sqlite")
+def amounts(database_url: str) -> Amounts:
+    if SOAK or database_url.startswith("sqlite"):
+        return Amounts(True, 1, INSTANTS, MOST)
+    return Amounts(False, SHARE, MOST, FEWER)
 
 
 def small(cases: Iterable[Case]) -> list[Case]:
@@ -89,90 +108,100 @@ def daily(cases: Iterable[Case]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("case", list(daily(small(SCRIPTED))))
-def test_one_kill_anywhere(
-    scripted: Schedules, case: Case, at_every_instant: bool
-) -> None:
-    _kill_anywhere(scripted, case, at_every_instant)
+def test_one_kill_anywhere(scripted: Schedules, case: Case, amounts: Amounts) -> None:
+    _kill_anywhere(scripted, case, amounts)
 
 
 @not_verified
 @pytest.mark.slow
 @pytest.mark.parametrize("case", small(PRODUCT), ids=str)
 def test_one_kill_anywhere_in_the_product(
-    product: Schedules, case: Case, at_every_instant: bool
+    product: Schedules, case: Case, amounts: Amounts
 ) -> None:
-    _kill_anywhere(product, case, at_every_instant)
+    _kill_anywhere(product, case, amounts)
 
 
-def _kill_anywhere(schedules: Schedules, case: Case, at_every_instant: bool) -> None:
-    if at_every_instant:
+def _kill_anywhere(schedules: Schedules, case: Case, amounts: Amounts) -> None:
+    if amounts.every_instant:
         schedules.every_kill(case)
         return
     schedules.every_kill(case, BOUNDARIES.__contains__)
-    schedules.drawn_kills(case, MOST, SEED)
+    schedules.drawn_kills(case, amounts.drawn, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", big(SCRIPTED), ids=str)
-def test_one_kill_at_a_boundary(scripted: Schedules, case: Case) -> None:
-    scripted.every_kill(case, BOUNDARIES.__contains__)
+def test_one_kill_at_a_boundary(
+    scripted: Schedules, case: Case, amounts: Amounts
+) -> None:
+    scripted.every_kill(case, BOUNDARIES.__contains__, amounts.share)
 
 
 @not_verified
 @pytest.mark.slow
 @pytest.mark.parametrize("case", big(PRODUCT), ids=str)
-def test_one_kill_at_a_boundary_of_the_product(product: Schedules, case: Case) -> None:
-    product.every_kill(case, BOUNDARIES.__contains__)
+def test_one_kill_at_a_boundary_of_the_product(
+    product: Schedules, case: Case, amounts: Amounts
+) -> None:
+    product.every_kill(case, BOUNDARIES.__contains__, amounts.share)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", big(SCRIPTED), ids=str)
-def test_one_kill_elsewhere(scripted: Schedules, case: Case) -> None:
-    scripted.drawn_kills(case, INSTANTS, SEED)
+def test_one_kill_elsewhere(scripted: Schedules, case: Case, amounts: Amounts) -> None:
+    scripted.drawn_kills(case, amounts.elsewhere, SEED)
 
 
 @not_verified
 @pytest.mark.slow
 @pytest.mark.parametrize("case", big(PRODUCT), ids=str)
-def test_one_kill_elsewhere_in_the_product(product: Schedules, case: Case) -> None:
-    product.drawn_kills(case, INSTANTS, SEED)
+def test_one_kill_elsewhere_in_the_product(
+    product: Schedules, case: Case, amounts: Amounts
+) -> None:
+    product.drawn_kills(case, amounts.elsewhere, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SCRIPTED, ids=str)
-def test_two_kills_anywhere(scripted: Schedules, case: Case) -> None:
-    scripted.drawn_pairs(case, MOST, SEED)
+def test_two_kills_anywhere(scripted: Schedules, case: Case, amounts: Amounts) -> None:
+    scripted.drawn_pairs(case, amounts.drawn, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PRODUCT, ids=str)
 def test_two_kills_anywhere_in_the_product(product: Schedules, case: Case) -> None:
-    product.drawn_pairs(case, MOST, SEED)
+    product.drawn_pairs(case, FEWER, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SCRIPTED, ids=str)
-def test_cancelled_at_a_boundary(scripted: Schedules, case: Case) -> None:
-    scripted.every_cancel(case)
+def test_cancelled_at_a_boundary(
+    scripted: Schedules, case: Case, amounts: Amounts
+) -> None:
+    scripted.every_cancel(case, amounts.share)
 
 
 @not_verified
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PRODUCT, ids=str)
-def test_the_product_cancelled_at_a_boundary(product: Schedules, case: Case) -> None:
-    product.every_cancel(case)
+def test_the_product_cancelled_at_a_boundary(
+    product: Schedules, case: Case, amounts: Amounts
+) -> None:
+    product.every_cancel(case, amounts.share)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SCRIPTED, ids=str)
-def test_cancelled_and_killed(scripted: Schedules, case: Case) -> None:
-    scripted.drawn_cancels_and_kills(case, MOST, SEED)
+def test_cancelled_and_killed(
+    scripted: Schedules, case: Case, amounts: Amounts
+) -> None:
+    scripted.drawn_cancels_and_kills(case, amounts.drawn, SEED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", PRODUCT, ids=str)
 def test_the_product_cancelled_and_killed(product: Schedules, case: Case) -> None:
-    product.drawn_cancels_and_kills(case, MOST, SEED)
+    product.drawn_cancels_and_kills(case, FEWER, SEED)
 
 
 def test_every_command_is_killed() -> None:

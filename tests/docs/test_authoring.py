@@ -19,6 +19,7 @@ from earmark.engine.enqueue import transact
 from earmark.store import schema
 from earmark.testing import Bench, Effect, verify
 from earmark.testing.bench import open_bench
+from tests.crash.drawn import SOAK
 
 from .pages import DOCS, ROOT, blocks
 
@@ -61,9 +62,13 @@ def load(name: str) -> Any:
 def template(replay: str | None) -> Any:
     command = load("golden").AddVmTemplate(vm="db01", name="proof")
     site = load("fake_site").FakeSite()
-    return verify(command, world=site, schedules=10, replay=replay, check=False)
+    return verify(
+        command, world=site, schedules=10, share=SHARE, replay=replay, check=False
+    )
 
 
+#: The copies of a template meet the same boundaries and commits: a few of each will do.
+SHARE = 1 if SOAK else 5
 #: The seal is refused: what came before it is to be taken back.
 REFUSED = "refuse=2"
 

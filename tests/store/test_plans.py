@@ -1,7 +1,9 @@
 """What is asked every second is answered from an index, on both stores."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from earmark.domain.states import Outcome, TaskState
 from earmark.engine.browse import TaskFilter, list_tasks, unfinished
 from earmark.engine.runtime import Engine
 from earmark.store import durations, queue, tasks
-from earmark.store.database import Transaction
+from earmark.store.database import Database, Transaction
 from earmark.web.reading import tasks as reading
-from tests.store.test_queue import KNOWN, put, row
+from tests.conftest import BOTH_STORES, migrate_copy
+from tests.peers.postgres import PostgresPeer
+from tests.store.test_queue import KNOWN, row
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +33,9 @@ EVERYTHING = queue.Appetite("default", ("*",), KNOWN)
 STORAGE = queue.Appetite("default", ("storage",), KNOWN)
 
 
-@pytest.fixture(params=["measured", "never measured"])
-def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
-    """A history, a queue, and children; with the store's statistics or without."""
+def fill(url: str) -> None:
+    """A history, a queue, and children."""
+    migrate_copy(url)
     roots = [
         row(
             **ENDED,
@@ -45,7 +49,33 @@ def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
         row(**ENDED, provider_id="p-9", root_id=it["id"], parent_id=it["id"], key="a")
         for it in roots
     ]
-    put(engine, *roots, *children, *(row() for _ in range(MANY // 10)))
+    every = [*roots, *children, *(row() for _ in range(MANY // 10))]
+    database = Database(url, listen=False)
+    database.write(lambda tx: tasks.insert(tx, every))
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def filled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("filled") / "earmark.db"
+    fill(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=BOTH_STORES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A copy of one that is filled, which takes a while."""
+    if request.param == "sqlite":
+        file = tmp_path / "earmark.db"
+        shutil.copyfile(request.getfixturevalue("filled_file"), file)
+        return f"sqlite:///{file}"
+    peer: PostgresPeer = request.getfixturevalue("postgres")
+    return peer.copy_of(fill)
+
+
+@pytest.fixture(params=["measured", "never measured"])
+def full(engine: Engine, request: pytest.FixtureRequest) -> Engine:
+    """The engine on it; with the store's statistics or without."""
     database = engine.database
     if request.param == "measured":
         with database.engine.connect() as connection:

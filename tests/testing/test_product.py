@@ -9,6 +9,7 @@ import pytest
 from earmark.providers.lab import calls
 from earmark.testing import verify
 from tests.crash.cases import PRODUCT
+from tests.crash.drawn import SOAK
 from tests.crash.schedules import URL, Case
 from tests.testing.lab import LabWorld
 
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.timeout(900)
 EVERY_DAY = {"PowerOff", "CreateSnapshot"}
 #: A disk is on the copy by then: that is what it was made for.
 MAY_LEAVE = {"MoveDisk": ("CreateImageTemplate",)}
+#: The steps of a plan meet the same boundaries and commits: a few of each will do.
+SHARE = 1 if SOAK else 3
 #: No browser is there that could be shown a console: it fails, as its case says.
 LEFT_OUT = {"OpenConsole"}
 
@@ -42,5 +45,6 @@ def test_our_own_commands_pass(
             worlds=worlds,
             given=lab.given,
             schedules=5,
+            share=SHARE,
             may_leave=MAY_LEAVE.get(case.name, ()),
         ).ok

@@ -10,7 +10,7 @@ from earmark import Command, Ctx, ExternalJob, NameTaken, NotSent, Running
 from earmark.domain.errors import BadInput, Rejected
 from earmark.testing import Finding, Mistake, Report, VerificationFailed, verify
 from earmark.testing.invariants import RULES
-from earmark.testing.schedule import Schedule, parse
+from earmark.testing.schedule import Schedule, parse, share_of
 from earmark.testing.trials import trials_of
 from tests.testing import acme, acme_undo
 from tests.testing.acme import FakeAcme
@@ -417,6 +417,23 @@ class LosesPatience(acme.MakeThing):
         return ctx.connect(acme.Things).create(
             self.name, token=ctx.token if patient else ""
         )
+
+
+def test_of_what_a_plan_meets_again_and_again_a_share_is_enough() -> None:
+    with trials_of(acme.MakePair, {"world": FakeAcme()}, lambda tx: None, ()) as whole:
+        kills = len(whole.undisturbed())
+    report = verify(acme.MakePair(), world=FakeAcme(), schedules=0, share=100)
+    assert 20 < report.kills < kills / 1.5
+
+
+@pytest.mark.parametrize("share", [1, 2, 5, 100])
+def test_a_share_has_something_of_every_name(share: int) -> None:
+    every = [*"ab" * 20, "c", *"da" * 3]
+    chosen = list(share_of(every, share))
+    assert {every[number] for number in chosen} == set("abcd")
+    assert chosen == sorted(set(chosen))
+    assert share > 1 or len(chosen) == len(every)
+    assert len(chosen) <= 4 + len(every) / share
 
 
 def test_what_only_a_pair_shows_is_drawn_and_played_again() -> None:

@@ -28,6 +28,15 @@ from earmark.store.wakeups import Topic
 FIRST_REFRESH = timedelta(minutes=1)
 
 _PROVIDER = [providers.c[name] for name in Provider.__slots__]
+_REF = sa.bindparam("ref", type_=sa.String())
+
+#: By id or name. Built once: it is read with every look at a provider.
+_ONE_PROVIDER = (
+    sa.select(*_PROVIDER)
+    .where(sa.or_(providers.c.id == _REF, providers.c.name == _REF))
+    .order_by(providers.c.id != _REF)
+    .limit(1)
+)
 
 
 def zone_names(tx: Transaction) -> list[str]:
@@ -79,12 +88,7 @@ def list_providers(tx: Transaction) -> list[Provider]:
 
 def provider(tx: Transaction, ref: str) -> Provider:
     """A provider by id or name; raises `UnknownName`."""
-    row = tx.execute(
-        sa.select(*_PROVIDER)
-        .where(sa.or_(providers.c.id == ref, providers.c.name == ref))
-        .order_by(providers.c.id != ref)
-        .limit(1)
-    ).one_or_none()
+    row = tx.execute(_ONE_PROVIDER, {"ref": ref}).one_or_none()
     if row is None:
         raise UnknownName(
             f"There is no provider {ref!r}.", hint="See `earmark providers ls`."

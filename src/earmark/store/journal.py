@@ -12,20 +12,21 @@ from earmark.store.schema import audit, task_log, tasks
 from earmark.store.wakeups import Topic
 from earmark.store.words import words_of
 
+#: Built once: every step of every task writes a line.
+_COUNTED = (
+    sa.update(tasks)
+    .where(tasks.c.id == sa.bindparam("task"))
+    .values(log_lines=tasks.c.log_lines + 1)
+    .returning(tasks.c.log_lines)
+)
+_LINE = sa.insert(task_log)
+
 
 def log(tx: Transaction, task_id: str, text: str, level: str = "info") -> None:
     """Append a line to a task's log; numbers have no gaps."""
-    number: int = tx.execute(
-        sa.update(tasks)
-        .where(tasks.c.id == task_id)
-        .values(log_lines=tasks.c.log_lines + 1)
-        .returning(tasks.c.log_lines)
-    ).scalar_one()
-    tx.execute(
-        sa.insert(task_log).values(
-            task_id=task_id, number=number, at=tx.now, level=level, text=text
-        )
-    )
+    number: int = tx.execute(_COUNTED, {"task": task_id}).scalar_one()
+    row = {"task_id": task_id, "number": number, "at": tx.now}
+    tx.execute(_LINE, {**row, "level": level, "text": text})
     tx.wake(Topic.CHANGES)
 
 

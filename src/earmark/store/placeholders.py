@@ -23,6 +23,13 @@ from earmark.store.schema import evidence, placeholders, tasks
 from earmark.store.wakeups import Topic
 
 _FIELDS = [placeholders.c[name] for name in Placeholder.__slots__]
+#: Of one task. Built once: every step reads it.
+_NEWEST = (
+    sa.select(*_FIELDS)
+    .where(placeholders.c.task_id == sa.bindparam("task"))
+    .order_by(placeholders.c.id.desc())
+    .limit(1)
+)
 _CHECKED = (PlaceholderState.BOUND, PlaceholderState.IN_DOUBT)
 #: As literal text, so that SQLite can match the partial index. What is cleared to be
 #: sent again waits for a worker, not for a check.
@@ -77,13 +84,7 @@ def get(tx: Transaction, placeholder_id: str) -> Placeholder:
 
 def of_task(tx: Transaction, task_id: str) -> Placeholder | None:
     """The newest placeholder of a task: the one that counts."""
-    query = (
-        sa.select(*_FIELDS)
-        .where(placeholders.c.task_id == task_id)
-        .order_by(placeholders.c.id.desc())
-        .limit(1)
-    )
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_NEWEST, {"task": task_id}).one_or_none()
     return from_row(row) if row else None
 
 

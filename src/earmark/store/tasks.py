@@ -22,6 +22,21 @@ from earmark.store.schema import task_needs, tasks, tombstones
 from earmark.store.wakeups import Topic
 
 _FIELDS = [tasks.c[name] for name in Task.__slots__]
+#: Built once: they are read again and again.
+_ALL = sa.select(*_FIELDS)
+_ONE = _ALL.where(tasks.c.id == sa.bindparam("id"))
+_THESE = _ALL.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LOCKED = dialect.for_update(_THESE.order_by(tasks.c.id != tasks.c.root_id, tasks.c.id))
+_CHANGED = (
+    sa.update(tasks)
+    .where(
+        tasks.c.id == sa.bindparam("which"),
+        tasks.c.state == sa.bindparam("was"),
+        tasks.c.attempt == sa.bindparam("tried"),
+    )
+    .values(version=tasks.c.version + 1)
+    .returning(*_FIELDS)
+)
 
 
 def from_row(row: sa.Row[Any]) -> Task:
@@ -36,7 +51,7 @@ def from_row(row: sa.Row[Any]) -> Task:
 
 def select_tasks() -> sa.Select[Any]:
     """SELECT of everything that `from_row` needs."""
-    return sa.select(*_FIELDS)
+    return _ALL
 
 
 def insert(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -106,13 +121,13 @@ def of_owner(tx: Transaction, task_id: str, owner: str) -> Task:
 
 def by_ids(tx: Transaction, ids: Iterable[str]) -> dict[str, Task]:
     """The tasks of these ids that exist, by id."""
-    query = select_tasks().where(tasks.c.id.in_(list(ids)))
-    return {row.id: from_row(row) for row in tx.execute(query)}
+    rows = tx.execute(_THESE, {"ids": list(ids)})
+    return {row.id: from_row(row) for row in rows}
 
 
 def find(tx: Transaction, task_id: str) -> Task | None:
     """The task, or None."""
-    row = tx.execute(select_tasks().where(tasks.c.id == task_id)).one_or_none()
+    row = tx.execute(_ONE, {"id": task_id}).one_or_none()
     return from_row(row) if row else None
 
 
@@ -123,12 +138,7 @@ def lock(tx: Transaction, ids: Iterable[str | None]) -> dict[str, Task]:
     changes a tree holds its root, so below it there is nobody to wait for.
     """
     wanted = sorted({i for i in ids if i is not None})
-    query = (
-        select_tasks()
-        .where(tasks.c.id.in_(wanted))
-        .order_by(tasks.c.id != tasks.c.root_id, tasks.c.id)
-    )
-    rows = tx.execute(dialect.for_update(query)).all()
+    rows = tx.execute(_LOCKED, {"ids": wanted}).all()
     return {row.id: from_row(row) for row in rows}
 
 
@@ -200,16 +210,9 @@ def move(tx: Transaction, task: Task, to: TaskState, **values: Any) -> Task:
 
 def change(tx: Transaction, task: Task, **values: Any) -> Task:
     """Change columns under that fence; the state itself only by way of `move`."""
-    row = tx.execute(
-        sa.update(tasks)
-        .where(
-            tasks.c.id == task.id,
-            tasks.c.state == task.state,
-            tasks.c.attempt == task.attempt,
-        )
-        .values(version=tasks.c.version + 1, updated_at=tx.now, **values)
-        .returning(*_FIELDS)
-    ).one_or_none()
+    changed = _CHANGED.values(updated_at=tx.now, **values)
+    fence = {"which": task.id, "was": task.state, "tried": task.attempt}
+    row = tx.execute(changed, fence).one_or_none()
     if row is None:
         raise Stale(f"Task {task.id} is no longer {task.state} in this attempt.")
     tx.wake(Topic.CHANGES)

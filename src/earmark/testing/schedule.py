@@ -1,7 +1,8 @@
 """A schedule: what befalls one run of a command. Written as a line of words, and read
 from it, so that what was found can be played again."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -89,3 +90,15 @@ def parse(line: str) -> Schedule:
                 hint="Copy the whole line after `replay=` from the report.",
             )
     return Schedule(**found)
+
+
+def share_of(every: Iterable[str], share: int) -> Iterator[int]:
+    """The numbers of these, of those with the same name one in so many, and at least
+    one: here the first, there a later one."""
+    named: dict[str, list[int]] = {}
+    for number, name in enumerate(every):
+        named.setdefault(name, []).append(number)
+    chosen: list[int] = []
+    for name, some in named.items():
+        chosen += some[zlib.crc32(name.encode()) % min(share, len(some)) :: share]
+    yield from sorted(chosen)

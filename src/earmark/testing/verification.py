@@ -13,9 +13,10 @@ from earmark.domain.authoring import Tx
 from earmark.domain.command import Command
 from earmark.domain.connector import EffectClass
 from earmark.domain.errors import BadInput
+from earmark.engine.boundary import BOUNDARIES
 from earmark.testing.instants import boundaries
 from earmark.testing.report import Report, VerificationFailed
-from earmark.testing.schedule import Fault, Schedule, parse
+from earmark.testing.schedule import Fault, Schedule, parse, share_of
 from earmark.testing.trials import Trials, trials_of
 from earmark.testing.wire import Seen
 from earmark.testing.world import World
@@ -36,6 +37,7 @@ def verify(
     may_leave: Iterable[type[Command[Any]] | str] = (),
     schedules: int = 40,
     seed: int = 1,
+    share: int = 1,
     replay: str | None = None,
     check: bool = True,
 ) -> Report:
@@ -52,6 +54,8 @@ def verify(
     the same. Then the worker is killed at every instant, and the command is cancelled
     at every boundary, and in doubt. Then pairs of these are drawn: so many `schedules`,
     with this `seed`. It ends where something was found. `replay`: only that schedule.
+    `share`: of so many reads, instants and boundaries that have the same name only one,
+    since a big plan meets the same again and again.
 
     Raises `VerificationFailed` with the report when something was found, unless `check`
     is False; `BadInput` and `Rejected` when the command cannot be asked for at all.
@@ -66,12 +70,9 @@ def verify(
     began = time.monotonic()
     with trials_of(make, named, given, leavable) as trials:
         if replay is not None:
-            wanted = parse(replay)
-            trials.undisturbed()
-            if wanted != Schedule():
-                trials.run(wanted)
+            _one(trials, parse(replay))
         else:
-            _every(trials, schedules, seed)
+            _every(trials, schedules, seed, share)
         report = Report(
             command=type(make()).__name__,
             schedules=trials.tried,
@@ -89,15 +90,23 @@ def verify(
     return report
 
 
-def _every(trials: Trials, most: int, seed: int) -> None:
+def _one(trials: Trials, schedule: Schedule) -> None:
+    """One disturbance, after the run that it is held against."""
+    trials.undisturbed()
+    if schedule != Schedule():
+        trials.run(schedule)
+
+
+def _every(trials: Trials, most: int, seed: int, share: int) -> None:
     """Each disturbance alone, then pairs of them."""
     met, seen = trials.undisturbed(), trials.seen
     if not trials.well:
         return  # what does not go well alone shows nothing more when it is disturbed
     singles: list[Single] = []
     lost: list[tuple[Schedule, list[str]]] = []
-    ends = chain(_kills(met), _cancels(met), _cancels_in_doubt(lost))
-    for phase in (_faults(seen), ends):
+    kills, cancels = _kills(met, share), _cancels(met, share)
+    ends = chain(kills, cancels, _cancels_in_doubt(lost))
+    for phase in (_faults(seen, share), ends):
         undone: list[tuple[Schedule, AbstractSet[str]]] = []
         for schedule in phase:
             instants = trials.run(schedule)
@@ -124,7 +133,7 @@ def _beside_others(
             trials.run(replace(schedule, strangers=True))
 
 
-def _faults(seen: Seen) -> Iterator[Schedule]:
+def _faults(seen: Seen, share: int) -> Iterator[Schedule]:
     """Every call goes wrong in every way, once."""
     for number, (_, sending) in enumerate(seen.changes, start=1):
         effect = EffectClass(sending.effect)
@@ -135,21 +144,21 @@ def _faults(seen: Seen) -> Iterator[Schedule]:
         if effect is not EffectClass.ABSOLUTE:
             yield Schedule(faults=((Fault.DROP, number),), strangers=True)
             yield Schedule(faults=((Fault.LOSE, number),), strangers=True)
-    for fault, count in ((Fault.CUT, seen.reads), (Fault.FINISH, seen.finishes)):
-        for number in range(1, len(count) + 1):
-            yield Schedule(faults=((fault, number),))
+    for fault, calls in ((Fault.CUT, seen.reads), (Fault.FINISH, seen.finishes)):
+        for number in share_of(calls, share):
+            yield Schedule(faults=((fault, number + 1),))
 
 
-def _kills(met: list[str]) -> Iterator[Schedule]:
+def _kills(met: list[str], share: int) -> Iterator[Schedule]:
     """At every instant; a request that was about to leave may land late."""
-    for number, name in enumerate(met):
+    for number in share_of(met, share):
         yield Schedule((number,))
-        if name.endswith(" leaves"):
+        if met[number].endswith(" leaves"):
             yield Schedule((number,), late=True)
 
 
-def _cancels(met: list[str]) -> Iterator[Schedule]:
-    for number in range(boundaries(met)):
+def _cancels(met: list[str], share: int) -> Iterator[Schedule]:
+    for number in share_of((name for name in met if name in BOUNDARIES), share):
         yield Schedule(cancel_at=number)
 
 
