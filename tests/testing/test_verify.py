@@ -451,6 +451,8 @@ def test_what_cannot_be_run_is_refused_in_words() -> None:
         verify(acme.MakeThing())
     with pytest.raises(BadInput, match="no word of a schedule"):
         verify(acme.MakeThing(), world=FakeAcme(), replay="lose=x")
+    with pytest.raises(BadInput, match="one in so many"):
+        verify(acme.MakeThing(), world=FakeAcme(), share=0)
 
 
 def test_the_commands_are_left_as_they_were() -> None:

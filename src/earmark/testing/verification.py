@@ -64,6 +64,8 @@ def verify(
     __tracebackhide__ = methodcaller("errisinstance", VerificationFailed)
     if worlds is None and world is None:
         raise BadInput("verify needs a world to run in.", hint="verify(…, world=…)")
+    if share < 1:
+        raise BadInput(f"share={share}: one in so many; 1 is all.", hint="share=5")
     named = {"world": world, **(worlds or {})} if world is not None else worlds or {}
     make = command if not isinstance(command, Command) else lambda: command
     leavable = {one if isinstance(one, str) else one.__name__ for one in may_leave}
