@@ -62,11 +62,9 @@ def verify(
     """
     # For pytest: what failed is the author's, and the report says how.
     __tracebackhide__ = methodcaller("errisinstance", VerificationFailed)
-    if worlds is None and world is None:
-        raise BadInput("verify needs a world to run in.", hint="verify(…, world=…)")
+    named = _named(world, worlds)
     if share < 1:
         raise BadInput(f"share={share}: one in so many; 1 is all.", hint="share=5")
-    named = {"world": world, **(worlds or {})} if world is not None else worlds or {}
     make = command if not isinstance(command, Command) else lambda: command
     leavable = {one if isinstance(one, str) else one.__name__ for one in may_leave}
     began = time.monotonic()
@@ -90,6 +88,14 @@ def verify(
     if check and not report.ok:
         raise VerificationFailed(report)
     return report
+
+
+def _named(
+    world: World | None, worlds: Mapping[str, World] | None
+) -> Mapping[str, World]:
+    if worlds is None and world is None:
+        raise BadInput("verify needs a world to run in.", hint="verify(…, world=…)")
+    return {"world": world, **(worlds or {})} if world is not None else worlds or {}
 
 
 def _one(trials: Trials, schedule: Schedule) -> None:
