@@ -8,29 +8,44 @@ from contextlib import contextmanager
 
 import pytest
 
-from earmark.domain.errors import Unavailable
+from earmark.domain.command import OnRestart
+from earmark.domain.errors import Stale, StoreAway, Unavailable
 from earmark.domain.settings import Settings
 from earmark.domain.task import Task
+from earmark.engine import recover
 from earmark.engine.boundary import watched
 from earmark.engine.recover import MOST_RECOVERIES
 from earmark.store import journal, workers
-from earmark.testing.rounds import appetite
+from earmark.store.database import Transaction
+from earmark.testing.rounds import appetite, hurry
 from earmark.worker import runner
 from earmark.worker.process import Worker
 from earmark.worker.runner import Runner
-from tests.engine.world import Make, MakeTagged, Stage
+from tests.engine.world import Make, MakeAll, MakeTagged, Stage
 
-AWAY = Unavailable("The database cannot be used: it is away.")
+AWAY = StoreAway("The database cannot be used: it is away.")
+
+
+@pytest.fixture(autouse=True)
+def in_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_CHECK_SECONDS", 0.0)
 
 
 @pytest.fixture
-def hands(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Runner:
+def hands(stage: Stage) -> Runner:
     """What the worker w-1 has in its hands; it looks at that in every round."""
-    monkeypatch.setattr(runner, "_CHECK_SECONDS", 0.0)
-    return Runner(stage.engine, appetite(stage.engine), "w-1", 4, lambda: None)
+    return hands_of(stage)
 
 
-def one_round(hands: Runner) -> None:
+def hands_of(
+    stage: Stage, same_store: Callable[[Transaction], bool] = lambda tx: True
+) -> Runner:
+    knows = appetite(stage.engine)
+    return Runner(stage.engine, knows, "w-1", 4, lambda: None, same_store)
+
+
+def one_round(stage: Stage, hands: Runner) -> None:
+    hurry(stage.engine)
     hands.round()
     assert hands.wait_idle(30)
 
@@ -59,12 +74,12 @@ def test_an_attempt_that_the_store_broke_off_goes_on(
 ) -> None:
     task = stage.ask(Make(provider="p-1", what="pot"))
     with watched(once(at, AWAY)):
-        one_round(hands)
+        one_round(stage, hands)
     assert stage.task(task).state == "running", "nobody has written anything"
-    one_round(hands)
+    one_round(stage, hands)
     for _ in range(3):
         stage.check()
-        one_round(hands)
+        one_round(stage, hands)
     stage.check()
     ended = stage.task(task)
     assert ended.outcome == "ok", (ended.state, ended.message)
@@ -80,9 +95,9 @@ def test_its_request_is_over_with_the_thread_that_sent_it(
     its provider would be asked for ever."""
     task = stage.ask(MakeTagged(provider="p-1", what="pot"))
     with watched(once("send.committed", AWAY)):
-        one_round(hands)
+        one_round(stage, hands)
     for _ in range(5):
-        one_round(hands)
+        one_round(stage, hands)
         stage.check()
     ended = stage.task(task)
     assert ended.outcome == "ok", (ended.state, ended.message)
@@ -91,11 +106,11 @@ def test_its_request_is_over_with_the_thread_that_sent_it(
 
 def test_a_claim_that_it_did_not_hear_of_goes_on(stage: Stage, hands: Runner) -> None:
     task = stage.ask(Make(provider="p-1", what="pot"))
-    with watched(once("claim.committed", AWAY)), pytest.raises(Unavailable):
+    with watched(once("claim.committed", AWAY)), pytest.raises(StoreAway):
         hands.round()
     assert stage.task(task).state == "running"
-    one_round(hands)
-    one_round(hands)
+    one_round(stage, hands)
+    one_round(stage, hands)
     stage.check()
     ended = stage.task(task)
     assert ended.outcome == "ok", (ended.state, ended.message)
@@ -113,11 +128,95 @@ def test_what_breaks_off_by_a_fault_of_ours_ends(
 
     monkeypatch.setattr(runner, "perform", broken)
     task = stage.ask(Make(provider="p-1", what="pot"))
-    for _ in range(MOST_RECOVERIES + 2):
-        one_round(hands)
+    for _ in range(2 * MOST_RECOVERIES + 3):
+        one_round(stage, hands)
     ended = stage.task(task)
     assert ended.outcome == "failed", (ended.state, ended.message)
     assert "SystemError: out of order" in log_of(stage, task)
+
+
+def test_it_comes_back_after_a_pause(stage: Stage, hands: Runner) -> None:
+    """A store that is too busy is not kept so by who tries again at once."""
+    task = stage.ask(Make(provider="p-1", what="pot"))
+    with watched(once("prepare.done", AWAY)):
+        one_round(stage, hands)
+    hands.compare()
+    paused = stage.task(task)
+    assert (paused.state, paused.tries) == ("queued", 0), "nothing was tried"
+    assert paused.run_after > paused.updated_at
+
+
+def test_what_fails_without_the_store_being_away_fails(stage: Stage) -> None:
+    """A key file that opens nothing, say: it stays so, and is said at once."""
+
+    def locked_out(*_: object) -> None:
+        raise Unavailable("A sealed secret does not open.")
+
+    shut = stage.vary(Make, prepare=locked_out)
+    hands = hands_of(stage)
+    task = stage.ask(shut(provider="p-1", what="pot"))
+    one_round(stage, hands)
+    ended = stage.task(task)
+    assert ended.outcome == "failed", log_of(stage, task)
+    assert "does not open" in ended.message
+
+
+def test_no_loss_of_a_worker_is_made_of_it(stage: Stage) -> None:
+    """What is to fail when its worker is lost goes on: no worker was."""
+    frail = stage.vary(MakeAll, on_restart=OnRestart.FAIL)
+    hands = hands_of(stage)
+    task = stage.ask(frail(provider="p-1", whats=("pot", "lid")))
+    one_round(stage, hands)
+    with watched(once("prepare.done", AWAY)):
+        one_round(stage, hands)
+    for _ in range(5):
+        one_round(stage, hands)
+        stage.check()
+    assert stage.task(task).outcome == "ok", stage.task(task).message
+
+
+def test_a_send_is_over_also_when_another_was_first(
+    stage: Stage, hands: Runner
+) -> None:
+    """The store was away for longer than the call may take, so that it was taken for
+    hung first: the thread has ended all the same."""
+    task = stage.ask(MakeTagged(provider="p-1", what="pot"))
+    with watched(once("send.committed", AWAY)):
+        one_round(stage, hands)
+    assert recover.recover(stage.engine, stage.task(task), "it ran past its deadline")
+    for _ in range(5):
+        one_round(stage, hands)
+        stage.check()
+    assert stage.task(task).outcome == "ok", stage.task(task).message
+    assert stage.world.sent == ["pot"]
+
+
+def test_what_an_older_copy_says_is_let_be(stage: Stage) -> None:
+    """Until its epoch has begun, and what it does not know of is asked about."""
+    same = [False]
+    hands = hands_of(stage, lambda tx: same[0])
+    task = stage.ask(Make(provider="p-1", what="pot"))
+    with watched(once("prepare.done", AWAY)):
+        one_round(stage, hands)
+    one_round(stage, hands)
+    assert stage.task(task).state == "running"
+    same[0] = True
+    one_round(stage, hands)
+    assert stage.task(task).state != "running"
+
+
+def test_a_fence_of_an_authors_own_is_not_tried_for_ever(stage: Stage) -> None:
+    def stale(*_: object) -> None:
+        raise Stale("somebody else went on")
+
+    odd = stage.vary(Make, prepare=stale)
+    hands = hands_of(stage)
+    task = stage.ask(odd(provider="p-1", what="pot"))
+    for _ in range(2 * MOST_RECOVERIES + 3):
+        one_round(stage, hands)
+    ended = stage.task(task)
+    assert ended.outcome == "failed", (ended.state, ended.message)
+    assert "attempts of it broke off" in ended.message
 
 
 def test_what_is_in_hand_is_let_be(stage: Stage, hands: Runner) -> None:
@@ -153,24 +252,26 @@ def working(worker: Worker) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def test_who_drains_says_no_goodbye_to_what_it_did_not_hear_of(
-    stage: Stage, settings: Settings
+@pytest.mark.parametrize("at", ["claim.committed", "send.committed"])
+def test_who_drains_lets_go_of_all_that_it_has(
+    stage: Stage, settings: Settings, at: str
 ) -> None:
-    """Its row stays as it is, so that others see that its process is gone."""
+    """Nothing is left that only the end of its process would explain."""
     worker = Worker(stage.engine, settings)
     met = threading.Event()
 
     def watch(name: str) -> None:
-        if name == "claim.committed" and not met.is_set():
+        if name == at and not met.is_set():
             met.set()
             worker.stop()
             raise AWAY
 
     with watched(watch), working(worker):
-        task = stage.ask(Make(provider="p-1", what="pot"))
+        task = stage.ask(MakeTagged(provider="p-1", what="pot"))
         assert met.wait(30)
-    alive = stage.engine.read(workers.alive)
-    assert [row.id for row in alive] == [worker.id]
-    stage.kill(worker.id)
-    stage.work()
-    assert stage.task(task).outcome == "ok"
+    assert stage.engine.read(workers.alive) == []
+    for _ in range(3):
+        hurry(stage.engine)
+        stage.work()
+    assert stage.task(task).outcome == "ok", stage.task(task).message
+    assert stage.world.sent == ["pot"]

@@ -8,6 +8,7 @@ EarmarkError                 one line for a person; `hint` says what to do
 ├── Rejected                 a command's `check` refused, with a reason
 │   └── Locked               another task holds the object
 ├── Unavailable              database or server cannot be used now
+│   ├── StoreAway            the database does not answer; it may in a moment
 │   └── SchemaMismatch       the database is older or newer than the code
 ├── CommitUnknown            the commit's acknowledgement was lost: read before acting
 ├── Stale                    a fence refused the write: somebody else went on
@@ -85,6 +86,13 @@ class Unavailable(EarmarkError):
     """The database or the server cannot be used right now."""
 
     code = "unavailable"
+
+
+class StoreAway(Unavailable):
+    """The database does not answer, or only that others keep it busy.
+
+    It may be over in a moment, and no task is to blame for it.
+    """
 
 
 class SchemaMismatch(Unavailable):

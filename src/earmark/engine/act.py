@@ -5,7 +5,7 @@ from typing import Any
 
 from earmark.domain.command import Action
 from earmark.domain.deadline import Deadline
-from earmark.domain.errors import CommitUnknown, Stale, Unavailable
+from earmark.domain.errors import CommitUnknown, Stale, StoreAway
 from earmark.domain.task import Task
 from earmark.engine.authored import in_ctx
 from earmark.engine.boundary import boundary
@@ -22,8 +22,8 @@ def act(engine: Engine, task: Task, command: Action[Any]) -> None:
     ctx = EngineCtx(engine, task, Deadline(seconds))
     try:
         result = in_ctx(lambda: command.run(ctx))
-    except Stale:
-        raise
+    except (Stale, StoreAway, CommitUnknown):
+        raise  # of a word of its `ctx`; it is run again
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         settle_failed(engine, task, error, command)
         return
@@ -32,7 +32,7 @@ def act(engine: Engine, task: Task, command: Action[Any]) -> None:
     boundary("act.answered")
     try:
         settle_action(engine, task, command, result)
-    except (Stale, Unavailable, CommitUnknown):
+    except (Stale, StoreAway, CommitUnknown):
         raise  # the store's, not the action's: it is settled, or run again
     except Exception as error:  # noqa: BLE001 - its `finish` may raise anything
         settle_failed(engine, task, error)

@@ -1,7 +1,7 @@
 """Perform: the path of one claimed task, as named steps."""
 
 from earmark.domain.command import Action, Composite, ExternalJob
-from earmark.domain.errors import CommitUnknown, Stale, Unavailable
+from earmark.domain.errors import CommitUnknown, Stale, StoreAway
 from earmark.domain.states import Step, TaskState
 from earmark.domain.task import Task
 from earmark.engine import describe
@@ -18,8 +18,8 @@ from earmark.engine.undo import undo
 def perform(engine: Engine, task: Task) -> None:
     """Do the next step of a claimed task; afterwards no worker holds it.
 
-    Returns quietly when somebody else took over. Raises `Unavailable` when the store
-    is out of reach: then the task's deadline brings it back.
+    Returns quietly when somebody else took over. Raises `StoreAway` when the store
+    is out of reach: then its worker lets go of it, or its deadline brings it back.
     """
     try:
         _perform(engine, task)
@@ -30,7 +30,7 @@ def perform(engine: Engine, task: Task) -> None:
 def _undo(engine: Engine, task: Task) -> None:
     try:
         undo(engine, task)
-    except (Stale, Unavailable, CommitUnknown):
+    except (Stale, StoreAway, CommitUnknown):
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         not_planned(engine, task, error)
@@ -50,7 +50,7 @@ def _perform(engine: Engine, task: Task) -> None:
     except Stopped:
         settle_stopped(engine, task)
         return
-    except (Stale, Unavailable, CommitUnknown):
+    except (Stale, StoreAway, CommitUnknown):
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         settle_failed(engine, task, error)

@@ -6,7 +6,9 @@ its send open until its process is proved gone.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import Enum
 from functools import partial
 
 from earmark.domain.command import OnRestart
@@ -28,6 +30,31 @@ _log = logging.getLogger(__name__)
 MOST_RECOVERIES = 5
 #: Tasks recovered in one transaction, as long as none of them makes trouble.
 _BATCH = 100
+_PAUSE = timedelta(seconds=2)
+
+
+class Cut(Enum):
+    """What cut an attempt off; the value says what there were too many of."""
+
+    LOST = "workers were lost while running this"
+    #: Its worker lives: the attempt is to blame, or only the store.
+    FAULT = "attempts of it broke off"
+    STORE = "attempts met no store"
+    UNHEARD = "claims of it were not heard"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a loss, of which no task survives any number."""
+        return self in (Cut.LOST, Cut.FAULT)
+
+    @property
+    def pause(self) -> timedelta:
+        """Until it may be claimed again: what is busy is not kept busy by it."""
+        return _PAUSE if self in (Cut.FAULT, Cut.STORE) else timedelta(0)
+
+    def last(self, why: str) -> str:
+        """What to add about the last one."""
+        return f", the last one since {why}" if self is Cut.FAULT else ""
 
 
 def worker_gone(engine: Engine, worker_id: str, why: str) -> int:
@@ -73,26 +100,30 @@ def overdue(engine: Engine) -> int:
     return _recover_many(engine, late, "its call ran past its deadline")
 
 
-def let_go(engine: Engine, task: Task, why: str, *, blame: bool) -> bool:
+def sends_over(engine: Engine, nonces: Sequence[str]) -> None:
+    """The threads that made these have ended: they send nothing more (rule 14)."""
+
+    def work(tx: Transaction) -> None:
+        for nonce in nonces:
+            sends.over(tx, nonce)
+
+    engine.write(work)
+
+
+def let_go(engine: Engine, task: Task, cut: Cut, why: str, tries: int) -> None:
     """A worker that lives on works no more on this task of its own: no thread of it
-    does. False when it moved on meanwhile.
+    does, and its sends are over. It had had so many `tries` when it was claimed.
 
-    So its request, if it made one, is over, and no worker was lost. `blame`: the task's
-    own attempt broke off, not the store's answer; it may not do so for ever.
+    Queued again, for a little later, or in doubt. Raises `Stale` when it moved on
+    meanwhile.
     """
-    return _alone(engine, task, partial(_let_go, left=task, why=why, blame=blame))
 
+    def work(tx: Transaction) -> None:
+        locks.lock_family(tx, task)
+        left = task if cut.counts else tasks.change(tx, task, tries=tries)
+        _recover(tx, left, why, cut)
 
-def _let_go(tx: Transaction, left: Task, why: str, blame: bool) -> None:
-    locks.lock_family(tx, left)
-    effect = placeholders.of_task(tx, left.id)
-    if effect is not None and effect.state is PlaceholderState.SENDING:
-        assert effect.nonce is not None
-        sends.over(tx, effect.nonce)
-    if not blame:  # nor was it a try
-        tries = max(left.tries - 1, left.recoveries)
-        left = tasks.change(tx, left, tries=tries)
-    _recover(tx, left, why, counts=blame)
+    engine.write(work)
 
 
 def _recover_all(engine: Engine, worker_id: str, why: str) -> int:
@@ -124,12 +155,8 @@ def recover(engine: Engine, left: Task, why: str) -> bool:
     Nothing sent: queued again, for another attempt. Sent without an answer: in doubt.
     A command that is to fail then (`on_restart`) sends nothing more.
     """
-    return _alone(engine, left, partial(_recover, left=left, why=why))
-
-
-def _alone(engine: Engine, left: Task, work: Callable[[Transaction], None]) -> bool:
     try:
-        engine.write(work)
+        engine.write(lambda tx: _recover(tx, left, why))
     except Stale:
         return False
     except Exception:  # noqa: BLE001 - whatever it is, the others are recovered
@@ -139,29 +166,34 @@ def _alone(engine: Engine, left: Task, work: Callable[[Transaction], None]) -> b
     return True
 
 
-def _recover(tx: Transaction, left: Task, why: str, *, counts: bool = True) -> None:
+def _recover(tx: Transaction, left: Task, why: str, cut: Cut = Cut.LOST) -> None:
     locks.lock_family(tx, left)
-    task = tasks.change(tx, left, recoveries=left.recoveries + counts)
+    task = tasks.change(tx, left, recoveries=left.recoveries + cut.counts)
     journal.log(tx, task.id, f"Recovered: {why}.", "warning")
     journal.note(tx, "engine", "recover", task.id, why=why)
-    failing = _to_fail(tx, task)
+    failing = _to_fail(tx, task) if cut.counts else None
     if failing is not None:
         _fail(tx, failing, f"Cut off half-way: {why}.")
         task = tasks.get(tx, task.id)
     effect = placeholders.of_task(tx, task.id)
     state = effect.state if effect is not None else PlaceholderState.PLANNED
+    too_often = ""
+    if cut.counts and task.recoveries > MOST_RECOVERIES:
+        too_often = f"{task.recoveries} {cut.value}{cut.last(why)}."
     if effect is not None and state is PlaceholderState.SENDING:
         assert effect.nonce is not None
         text = f"The request may have left: {why}."
         raise_doubt(tx, task, effect.id, effect.nonce, text)
-        if task.recoveries > MOST_RECOVERIES:
-            _give_up(tx, tasks.get(tx, task.id), placeholders.get(tx, effect.id))
-    elif task.recoveries > MOST_RECOVERIES:
-        _give_up(tx, task, effect)
+        if too_often:
+            effect = placeholders.get(tx, effect.id)
+            _give_up(tx, tasks.get(tx, task.id), effect, too_often)
+    elif too_often:
+        _give_up(tx, task, effect, too_often)
     elif failing is not None and state is PlaceholderState.PLANNED:
         drop(tx, task, effect, End.failed(f"Cut off half-way: {why}.", "interrupted"))
     else:
-        tasks.move(tx, task, TaskState.QUEUED, deadline_at=None, run_after=tx.now)
+        after = tx.now + cut.pause
+        tasks.move(tx, task, TaskState.QUEUED, deadline_at=None, run_after=after)
 
 
 def _to_fail(tx: Transaction, task: Task) -> Task | None:
@@ -187,9 +219,10 @@ def _fail(tx: Transaction, top: Task, why: str) -> None:
     stop(tx, top, f"Not sent: {why}")
 
 
-def _give_up(tx: Transaction, task: Task, effect: Placeholder | None) -> None:
-    """Its workers die again and again: failed if nothing was sent, else held."""
-    text = f"{task.recoveries} workers were lost while running this."
+def _give_up(
+    tx: Transaction, task: Task, effect: Placeholder | None, text: str
+) -> None:
+    """It is cut off again and again: failed if nothing was sent, else held."""
     if task.step is Step.UNDO:
         hold_undo(tx, task, text)
         return

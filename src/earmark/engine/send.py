@@ -17,8 +17,8 @@ from earmark.domain.errors import (
     Refused,
     Rejected,
     Stale,
+    StoreAway,
     Throttled,
-    Unavailable,
 )
 from earmark.domain.ids import new_id
 from earmark.domain.outcome import Done
@@ -54,7 +54,7 @@ def send(engine: Engine, task: Task, command: ExternalJob[Any]) -> None:
         _send(engine, task, command)
     except Stopped:
         settle_stopped(engine, task)
-    except (Stale, Unavailable, CommitUnknown):
+    except (Stale, StoreAway, CommitUnknown):
         raise
     except Exception as error:  # noqa: BLE001 - the author's code may raise anything
         settle_failed(engine, task, error, command)
@@ -172,7 +172,7 @@ def intend(
         current = tasks.lock_family(tx, task.id)
         same = epoch.unchanged(tx, engine.database.file)
         if current.restored != task.restored or not same:
-            # Since it was claimed. It comes back by its deadline, marked (rule 15).
+            # Since it was claimed. Its worker lets go of it, once it is marked.
             raise Stale("The store was put back from an older copy.")
         if current.stop_requested and not again:
             raise Stopped

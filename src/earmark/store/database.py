@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
-from earmark.domain.errors import CommitUnknown, Unavailable
+from earmark.domain.errors import CommitUnknown, StoreAway, Unavailable
 from earmark.store import commits, dialect
 from earmark.store.wakeups import Topic, Wakeups
 from earmark.store.writer import WriterMark
@@ -79,7 +79,7 @@ class Database:
         """Run `work` and commit; return what it returned.
 
         When the commit's answer is lost, the server is asked what became of it: the
-        result stands, or the work is run again. Raises `Unavailable` when the database
+        result stands, or the work is run again. Raises `StoreAway` when the database
         cannot be reached.
 
         Raises `CommitUnknown` when nobody can tell: after a failover, or a crash of the
@@ -178,6 +178,9 @@ class Database:
                 tired = number == _ATTEMPTS or time.monotonic() > give_up
                 if tired or not _worth_repeating(error):
                     raise _explained(error, self.url) from error
+            except sa.exc.TimeoutError as error:
+                text = "Every connection to the database is in use, and stays so."
+                raise StoreAway(text, hint="Give the worker fewer slots.") from error
             # Jitter keeps contenders from meeting again at the same instant.
             part = random.uniform(0.2, 1.0)  # noqa: S311 - not a secret
             time.sleep(part * min(0.01 * 2**number, 0.5))
@@ -200,14 +203,14 @@ def _explained(error: sa.exc.DBAPIError, url: sa.URL) -> Exception:
         return Unavailable(
             f"{where} cannot be used: {text}.", hint="Check EARMARK_DATABASE_URL."
         )
-    if not isinstance(error, sa.exc.OperationalError):
+    if not isinstance(error, sa.exc.OperationalError) and not _worth_repeating(error):
         return error
     if dialect.retryable(error):
-        return Unavailable(
+        return StoreAway(
             f"The database {where} is locked by another process.",
             hint="Find who holds it (a stopped worker, an open shell) and end that.",
         )
-    return Unavailable(
+    return StoreAway(
         f"The database {where} cannot be used: {text}",
         hint="Check EARMARK_DATABASE_URL and that the database is up.",
     )

@@ -19,6 +19,8 @@ from earmark.store import clock, commits
 _RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}
 #: PostgreSQL: connection trouble, and ended by an operator, a crash, a timeout.
 _ENDED_SQLSTATES = ("08", "57P0", "25P03")
+#: PostgreSQL: a standby, that is not promoted yet.
+_READ_ONLY_SQLSTATE = "25006"
 _POSTGRES_OPTIONS = (
     "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=10s"
     " -c idle_in_transaction_session_timeout=60s"
@@ -168,8 +170,10 @@ def retryable(error: sa.exc.DBAPIError) -> bool:
 
 
 def unreachable(error: sa.exc.DBAPIError) -> bool:
-    """True when no connection could be made: nothing was begun, and the server may be
-    back in a moment (a restart, a failover)."""
+    """True when no connection could be made, or only one to a standby: nothing was
+    begun, and the server may be back in a moment (a restart, a failover)."""
+    if getattr(error.orig, "sqlstate", None) == _READ_ONLY_SQLSTATE:
+        return True
     return isinstance(error, sa.exc.OperationalError) and error.statement is None
 
 

@@ -111,11 +111,11 @@ def current(tx: Transaction) -> str:
     return found
 
 
-def unchanged(tx: Transaction, file: Path | None) -> bool:
-    """True while this is the store that it was, as far as it shows: for whoever is
-    about to send, between two beats. Changes nothing."""
+def unchanged(tx: Transaction, file: Path | None, seen: int = 0) -> bool:
+    """True while this is the store that it was, as far as it shows: for whoever acts
+    between two beats. `seen` as in `confirm`. Changes nothing."""
     row = tx.execute(sa.select(installation)).one()
-    return not (row.epoch and _difference(tx, file, row.epoch, row.heard, 0))
+    return not (row.epoch and _difference(tx, file, row.epoch, row.heard, seen))
 
 
 def begin(tx: Transaction, file: Path | None, why: str, seen: int = 0) -> int:

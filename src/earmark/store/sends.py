@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from earmark.store.columns import UtcDateTime
 from earmark.store.database import Transaction
-from earmark.store.schema import sends
+from earmark.store.schema import placeholders, sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,16 @@ def over(
             answered=sa.true() if answered else sends.c.answered,
         )
     )
+
+
+def open_of(tx: Transaction, sender_id: str) -> list[tuple[str, str]]:
+    """What this sender may still send, as far as is known: nonces, and their tasks."""
+    query = (
+        sa.select(sends.c.nonce, placeholders.c.task_id)
+        .join(placeholders, placeholders.c.id == sends.c.placeholder_id)
+        .where(sends.c.sender_id == sender_id, sends.c.over_at.is_(None))
+    )
+    return [(row.nonce, row.task_id) for row in tx.execute(query)]
 
 
 def sender_gone(tx: Transaction, sender_id: str) -> None:

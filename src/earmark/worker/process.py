@@ -6,10 +6,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from earmark.domain.errors import EarmarkError
 from earmark.domain.ids import new_id
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
-from earmark.store import epoch, inventory, queue, tasks, workers
+from earmark.store import epoch, inventory, queue, sends, tasks, workers
 from earmark.store.database import Transaction
 from earmark.store.identity import own_identity
 from earmark.store.wakeups import Topic
@@ -42,7 +43,14 @@ class Worker:
         self._heartbeat = Heartbeat(
             engine, self.id, settings.beat_seconds, self._replace
         )
-        self._runner = Runner(engine, appetite, self.id, settings.slots, self._replace)
+        self._runner = Runner(
+            engine,
+            appetite,
+            self.id,
+            settings.slots,
+            self._replace,
+            self._same_store,
+        )
         self._poller = Poller(engine, settings.zone, self.id, self._replace)
         self._recoverer = Recoverer(
             engine, self.id, self._heartbeat, settings.silence_seconds
@@ -124,6 +132,8 @@ class Worker:
         no_more = claims.join(5)
         if not self._runner.wait_idle(self._settings.drain_seconds):
             _log.warning("worker %s leaves %d calls", self.id, self._runner.busy)
+        if no_more:
+            self._let_go()
         for looper in others:
             looper.stop()
         for looper in others:
@@ -131,14 +141,27 @@ class Worker:
         goodbye = self._engine.write(lambda tx: self._say_goodbye(tx, no_more))
         self._heard(goodbye)
 
+    def _let_go(self) -> None:
+        """Of what broke off, or was claimed unheard, in the last moment."""
+        try:
+            self._runner.compare()
+        except EarmarkError as error:  # others see to it, once this process is gone
+            _log.warning("worker %s leaves what it has: %s", self.id, error)
+
+    def _same_store(self, tx: Transaction) -> bool:
+        """Whether no older copy was put back since the last beat (rule 15)."""
+        file = self._engine.database.file
+        return epoch.unchanged(tx, file, self._heartbeat.heard)
+
     def _say_goodbye(self, tx: Transaction, no_more: bool) -> int:
         workers.give_up_leases(tx, self.id)
-        if no_more and self._runner.idle and not tasks.running_of(tx, self.id):
-            # Nothing is left running here, so nobody needs to recover anything. With a
-            # claim under way, calls left, written off or not, or tasks that broke off,
-            # the row stays until others have seen that the process is gone: only that
-            # proves that it sends nothing.
-            workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
+        # With a claim under way, or calls left, written off or not, the row stays until
+        # others have seen that the process is gone: only that proves that they send
+        # nothing.
+        if no_more and self._runner.idle:
+            sends.sender_gone(tx, self.id)
+            if not tasks.running_of(tx, self.id):  # nobody needs to recover anything
+                workers.set_state(tx, self.id, "stopped", of=workers.ALIVE)
         return epoch.confirm(tx, self._engine.database.file, self._heartbeat.heard)
 
 

@@ -112,7 +112,7 @@ async def _serve(
 async def _write_end(site: Site, console: str, task_id: str, ending: Ending) -> None:
     try:
         await run_in_threadpool(_end, site, console, task_id, ending.reason)
-    except EarmarkError as error:
+    except Exception as error:  # noqa: BLE001 - nobody waits for it any more
         # It counts as ended soon, since nobody says any more that it is looked at.
         _log.warning("the end of a console could not be written down: %s", error)
 
