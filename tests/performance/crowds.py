@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,13 @@ from earmark.domain.ids import new_id
 from earmark.domain.settings import Settings
 from earmark.domain.states import TaskState
 from earmark.engine.runtime import Engine
-from earmark.store import tasks
+from earmark.store import tasks, workers
 from earmark.store.database import Transaction
+from earmark.store.identity import own_identity
 from earmark.store.schema import tasks as task_table
 from earmark.store.wakeups import Topic
+from earmark.worker.heartbeat import Heartbeat
+from earmark.worker.looper import Looper
 from tests.peers import counted
 
 CHUNK = 1_000
@@ -174,8 +178,26 @@ def share_of(values: Sequence[float], part: float) -> float:
     return values[min(int(len(values) * part), len(values) - 1)] if values else 0.0
 
 
+@contextmanager
+def living_worker(engine: Engine) -> Iterator[str]:
+    """The id of a worker that only lives: it beats, in this process. A real one would
+    let go of tasks in its name that it does not work on."""
+    worker = new_id()
+    knows = [list(pair) for pair in engine.commands.pairs()]
+    facts = {"id": worker, "zone": "default", "roles": ["*"], "commands": knows}
+    values = {**facts, "slots": 1, **asdict(own_identity())}
+    engine.write(lambda tx: workers.register(tx, values))
+    beats = Looper("beats", Heartbeat(engine, worker, 0.5, lambda: None).round)
+    beats.start()
+    try:
+        yield worker
+    finally:
+        beats.stop()
+        beats.join(10)
+
+
 def write_running(engine: Engine, worker: str, count: int) -> list[str]:
-    """So many tasks that a live worker carries out; returns their ids."""
+    """So many tasks that a worker carries out; returns their ids."""
     made: list[str] = []
     for first in range(0, count, CHUNK):
         number = min(CHUNK, count - first)

@@ -13,13 +13,13 @@ import pytest
 from earmark.domain.settings import Settings
 from earmark.engine.runtime import Engine
 from earmark.store import journal
-from tests.peers.worker import WorkerProcess
 from tests.performance.crowds import (
     Cost,
     CountedWeb,
     Crowd,
     Seen,
     change,
+    living_worker,
     share_of,
     write_running,
 )
@@ -102,10 +102,10 @@ def test_a_crowd_that_waits(
 ) -> None:
     settings.beat_seconds, settings.silence_seconds = 1.0, 10.0
     with (
-        WorkerProcess(settings, tmp_path / "worker.log") as worker,
+        living_worker(engine) as worker,
         CountedWeb(settings, tmp_path) as web,
     ):
-        scene = Scene(engine, web, worker.ready(), count)
+        scene = Scene(engine, web, worker, count)
         commit = statistics.median(plain_commit(engine) for _ in range(20))
         with scene.listen(few=10) as few:
             few.ready()

@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 from earmark.engine.runtime import Engine
 from earmark.store import journal, tasks
 from earmark.store.database import Transaction
-from tests.performance.crowds import change, share_of, write_running
+from tests.performance.crowds import change, living_worker, share_of, write_running
 
 from .house import House
 from .test_live import expect_live
@@ -134,26 +134,22 @@ def say(
     return median
 
 
-def live_worker(house: House) -> str:
-    return str(next(it["id"] for it in house.json("/workers") if it["state"] == "live"))
-
-
 def test_from_a_commit_to_the_browser(
     house: House, page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare = bare_page(page, house)
-    worker = live_worker(house)
-    (task_id,) = write_running(house.engine, worker, 1)
-    page.goto(f"{house.url}/tasks/{task_id}/wait?next=task")
-    expect_live(page)
-    page.evaluate(SEE_MARKS)
     commits = {}
-    for mark in range(1, ROUNDS + 1):
-        change(house.engine, worker, task_id, mark)
-        commits[mark] = time.time()
-        page.evaluate(UNTIL, ["seen", mark])
-        # Not in step with the rounds of the watcher.
-        page.wait_for_timeout(60 + mark * 7)
+    with living_worker(house.engine) as worker:
+        (task_id,) = write_running(house.engine, worker, 1)
+        page.goto(f"{house.url}/tasks/{task_id}/wait?next=task")
+        expect_live(page)
+        page.evaluate(SEE_MARKS)
+        for mark in range(1, ROUNDS + 1):
+            change(house.engine, worker, task_id, mark)
+            commits[mark] = time.time()
+            page.evaluate(UNTIL, ["seen", mark])
+            # Not in step with the rounds of the watcher.
+            page.wait_for_timeout(60 + mark * 7)
     seen: dict[str, float] = page.evaluate("window.seen")
     took = [seen[str(mark)] / 1000 - at for mark, at in commits.items()]
     median = say(capsys, "commit → visible", took, bare, bare_commit(house.engine))
