@@ -192,6 +192,17 @@ def test_a_retry_is_a_new_task_linked_both_ways(desk: Desk) -> None:
     assert desk.stage.task(old).outcome == "failed"
 
 
+def test_a_key_stands_for_the_retry_that_it_was_answered_with(desk: Desk) -> None:
+    """Rule 20: also when another had asked for that, and it has ended since."""
+    old = desk.failed()
+    path = f"/tasks/{old.id}/retry"
+    new = desk.asks(path, **{"Idempotency-Key": "ann's"})["id"]
+    assert desk.asks(path, **{"Idempotency-Key": "bob's"})["id"] == new
+    cancel.cancel(desk.stage.engine, new, "local")
+    assert desk.asks(path, **{"Idempotency-Key": "bob's"})["id"] == new
+    assert desk.asks(path, **{"Idempotency-Key": "another"})["id"] != new
+
+
 def test_what_went_well_is_not_retried(desk: Desk) -> None:
     task = desk.stage.run(Make(provider="p-1", what="bell"))
     assert "/retry" not in desk.page(f"/tasks/{task.id}")

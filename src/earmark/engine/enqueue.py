@@ -111,6 +111,19 @@ def fingerprint(command: Command[Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def asked_for(
+    tx: EngineTx, command: Command[Any], task: Task, *, owner: str, key: str
+) -> Task:
+    """Somebody asks with this key for what is under way already: the key is that task's
+    too, so that asked again after its end it makes no other (rule 20). Raises
+    `KeyReused` as `enqueue` does."""
+    asked = fingerprint(command)
+    earlier = _earlier(tx, asked, owner, key)
+    if earlier is None:
+        _remember(tx, asked, owner, key, task.id)
+    return earlier or task
+
+
 def forget_old_keys(tx: Transaction) -> None:
     """Forget the keys of tasks that ended a day ago: a repeat of such a request is a
     new one (rule 20)."""

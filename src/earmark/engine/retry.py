@@ -3,7 +3,7 @@
 from earmark.domain.errors import Rejected
 from earmark.domain.task import Task
 from earmark.engine import describe
-from earmark.engine.enqueue import asked_before, enqueue, transact
+from earmark.engine.enqueue import asked_before, asked_for, enqueue, transact
 from earmark.engine.runtime import Engine
 from earmark.engine.tx import EngineTx
 from earmark.store import journal, tasks
@@ -24,9 +24,16 @@ def refusal(tx: Transaction, task: Task) -> str:
     return f"It is being retried already, by task {later}." if later else ""
 
 
-def retry(engine: Engine, task_id: str, who: str, *, key: str | None = None) -> Task:
+def retry(
+    engine: Engine,
+    task_id: str,
+    who: str,
+    *,
+    key: str | None = None,
+    join: bool = False,
+) -> Task:
     """Queue the same command again; returns the new task. The same `key` again returns
-    that one.
+    that one. `join`: while a retry is under way, that is the one, for this key too.
 
     Raises `UnknownName`, `Rejected` with the `refusal`, `KeyReused` for a key that made
     another task, and what enqueuing raises.
@@ -37,6 +44,13 @@ def retry(engine: Engine, task_id: str, who: str, *, key: str | None = None) -> 
         earlier = asked_before(tx.store, who, key) if key is not None else None
         if earlier is not None and earlier.retry_of == task.id:
             return earlier
+        later = tasks.open_retry_of(tx.store, task.id) if join else None
+        if later is not None:
+            under_way = tasks.get(tx.store, later)
+            if key is None:
+                return under_way
+            command = describe.load(engine, under_way)
+            return asked_for(tx, command, under_way, owner=who, key=key)
         why_not = refusal(tx.store, task)
         if why_not:
             raise Rejected(why_not, code="not-retried")

@@ -5,9 +5,10 @@ from starlette.concurrency import run_in_threadpool
 
 from earmark.domain.task import LOCAL_OWNER
 from earmark.engine import cancel as cancelling
+from earmark.engine import retry as retrying
 from earmark.web.api.asking import IdempotencyKey, Prefer, answer, refuse_empty
 from earmark.web.api.documents import OneTaskOut, ResolveIn
-from earmark.web.routes.deciding import decide, retry_once
+from earmark.web.routes.deciding import decide
 from earmark.web.site import site_of
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -31,7 +32,11 @@ async def retry_task(
     """Ask for an ended task again: 202 with the new task, and its `Location`."""
     refuse_empty(idempotency_key)
     site = site_of(request)
-    task = await run_in_threadpool(retry_once, site, task_id, idempotency_key)
+    task = await run_in_threadpool(
+        lambda: retrying.retry(
+            site.engine, task_id, LOCAL_OWNER, key=idempotency_key, join=True
+        )
+    )
     return await answer(site, task.id, prefer)
 
 

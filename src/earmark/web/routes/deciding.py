@@ -4,13 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from earmark.domain.errors import BadInput, Rejected, UnknownName
+from earmark.domain.errors import BadInput, UnknownName
 from earmark.domain.task import LOCAL_OWNER, Task
 from earmark.engine import cancel as cancelling
 from earmark.engine import evidence
 from earmark.engine import resolve as resolving
 from earmark.engine import retry as retrying
-from earmark.engine.browse import face
 from earmark.engine.resolve import Decision
 from earmark.store import tasks as rows
 from earmark.store.database import Transaction
@@ -39,25 +38,9 @@ def cancel(request: Request, form: Form) -> Response:
 
 def retry(request: Request, form: Form) -> Response:
     """Ask for it again, and show the new task."""
-    task = retry_once(site_of(request), request.path_params["task"])
+    which = request.path_params["task"]
+    task = retrying.retry(site_of(request).engine, which, LOCAL_OWNER, join=True)
     return go(f"/tasks/{task.id}")
-
-
-def retry_once(site: Site, task_id: str, key: str | None = None) -> Task:
-    """Retry a task; while a retry of it is under way, that is the one."""
-    try:
-        return retrying.retry(site.engine, task_id, LOCAL_OWNER, key=key)
-    except Rejected:
-        under_way = site.read(lambda tx: _open_retry(tx, task_id))
-        if under_way is None:
-            raise
-        return under_way
-
-
-def _open_retry(tx: Transaction, task_id: str) -> Task | None:
-    later = face(tx, rows.get(tx, task_id)).retried_by
-    found = rows.find(tx, later) if later else None
-    return None if found is None or found.done else found
 
 
 def ask_decision(request: Request) -> Response:
