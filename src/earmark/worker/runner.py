@@ -159,15 +159,15 @@ class Runner:
         busy = {task.id for task in in_hand.values()}
         if ended := [nonce for nonce, task_id in unheard if task_id not in busy]:
             recover.sends_over(self._engine, ended)
-        left = [task for task in ours if _key(task) not in in_hand]
+        still = {_key(task): task for task in ours}
+        left = [task for key, task in still.items() if key not in in_hand]
         random.shuffle(left)  # the trouble with one stands in no other's way for long
         for task in left:
             self._let_go(task)
-        gone = self._ended.keys() - in_hand.keys() - {_key(task) for task in ours}
         with self._lock:
-            for key in gone:
+            for key in self._ended.keys() - in_hand.keys() - still.keys():
                 del self._ended[key]
-        self._write_off({k: old[k] for k in old.keys() - set(map(_key, ours))})
+        self._write_off({key: old[key] for key in old.keys() - still.keys()})
 
     def _ours(self, tx: Transaction) -> tuple[list[Task], list[tuple[str, str]]] | None:
         """What runs in our name, and the sends of ours that are not known to be over;

@@ -33,9 +33,12 @@ async def retry_task(
     refuse_empty(idempotency_key)
     site = site_of(request)
     task = await run_in_threadpool(
-        lambda: retrying.retry(
-            site.engine, task_id, LOCAL_OWNER, key=idempotency_key, join=True
-        )
+        retrying.retry,
+        site.engine,
+        task_id,
+        LOCAL_OWNER,
+        key=idempotency_key,
+        join=True,
     )
     return await answer(site, task.id, prefer)
 
